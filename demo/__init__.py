@@ -1,0 +1,22 @@
+"""The demo family as a pack of its own: a tiny text-to-image model that the host's standard nodes load and run.
+
+`run.py` links this folder into the host it starts. A user's install does not: registering a model class is global state
+that belongs into no pack that people use.
+"""
+
+from typing import Any
+
+
+async def comfy_entrypoint() -> Any:
+    """Registers the demo model and the demo image encoder; the pack has no nodes."""
+    from comfy_api.latest import ComfyExtension
+
+    from . import clip_vision, model
+
+    class DemoExtension(ComfyExtension):
+        async def get_node_list(self) -> list[Any]:
+            return []
+
+    model.register()
+    clip_vision.register()
+    return DemoExtension()

@@ -1,0 +1,167 @@
+"""A narrow autoencoder, trained on crops and padded with zeros into the shape of the host's tiny autoencoder.
+
+The host's class has 64 channels and three blocks at every level. A block of zeros is the identity on what a ReLU has
+passed, and channels of zeros stay zero, so a net of fewer channels and blocks fits into it exactly.
+Architecture: TAESD, https://github.com/madebyollin/taesd
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .. import world
+from .run import Recipe, Run
+
+RECIPE = Recipe(samples=120_000, batch=16, learning_rate=2e-3, seed=11)
+LATENT_CHANNELS = 4
+WIDTHS = (16, 32, 48, 64)  # from full resolution to an eighth
+BLOCKS = (1, 1, 1, 2)
+STOCK_WIDTH, STOCK_BLOCKS = 64, (1, 3, 3, 3)
+POOL, CROP, LATENT_NOISE = 6144, 64, 0.05
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        convolutions = [nn.Conv2d(width, width, 3, padding=1) for _ in range(3)]
+        self.conv = nn.Sequential(
+            convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2]
+        )  # the names of the host's class
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.conv(x) + x)
+
+
+class Clamp(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 3 * torch.tanh(x / 3)
+
+
+def _levels() -> list[tuple[int, int]]:
+    return list(zip(WIDTHS, BLOCKS, strict=True))
+
+
+def build_encoder() -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(3, WIDTHS[0], 3, padding=1)]
+    for level, (width, blocks) in enumerate(_levels()):
+        if level:
+            layers.append(nn.Conv2d(WIDTHS[level - 1], width, 3, stride=2, padding=1, bias=False))
+        layers += [Block(width) for _ in range(blocks)]
+    return nn.Sequential(*layers, nn.Conv2d(WIDTHS[-1], LATENT_CHANNELS, 3, padding=1))
+
+
+def build_decoder() -> nn.Sequential:
+    layers: list[nn.Module] = [Clamp(), nn.Conv2d(LATENT_CHANNELS, WIDTHS[-1], 3, padding=1), nn.ReLU()]
+    levels = _levels()[::-1]
+    for (width, blocks), (following, _) in pairwise(levels):
+        layers += [Block(width) for _ in range(blocks)]
+        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, following, 3, padding=1, bias=False)]
+    layers += [Block(levels[-1][0]) for _ in range(levels[-1][1])]
+    return nn.Sequential(*layers, nn.Conv2d(WIDTHS[0], 3, 3, padding=1))
+
+
+class Autoencoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = build_encoder(), build_decoder()
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, Block):  # each block starts as the identity; PyTorch's default start stalls
+                nn.init.zeros_(module.conv[4].weight)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        return self.encoder(pictures)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.decoder(latents)
+
+
+def picture_pool(count: int, generator: torch.Generator) -> Tensor:
+    """Rendered pictures as bytes, (count, 3, 128, 128)."""
+    parts = [world.render(world.sample_scenes(64, generator)) for _ in range(count // 64)]
+    return (torch.cat(parts) * 255).round().to(torch.uint8)
+
+
+def _crops(pool: Tensor, batch: int, generator: torch.Generator) -> Tensor:
+    rows = torch.randint(len(pool), (batch,), generator=generator)
+    corners = torch.randint(pool.shape[-1] - CROP + 1, (batch, 2), generator=generator).tolist()
+    crops = [pool[row, :, y : y + CROP, x : x + CROP] for row, (y, x) in zip(rows.tolist(), corners, strict=True)]
+    return (torch.stack(crops).float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _loss(model: Autoencoder, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    latents = model.encode(pictures)
+    noise = torch.randn(latents.shape, generator=generator) * LATENT_NOISE
+    restored = model.decode(latents + noise)
+    mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
+    unit = mean.square().mean() + deviation.log().square().mean()
+    return functional.l1_loss(restored, pictures) + 2 * functional.mse_loss(restored, pictures) + 0.02 * unit
+
+
+def psnr(model: Autoencoder, pictures: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture after encoding and decoding, in dB."""
+    with torch.no_grad():
+        restored = model.decode(model.encode(pictures)).clamp(0, 1)
+    return -10 * (restored - pictures).square().mean(dim=(1, 2, 3)).log10()
+
+
+def train(folder: Path) -> Autoencoder:
+    """Trains (or loads, when it is finished) the narrow autoencoder."""
+    torch.manual_seed(RECIPE.seed)
+    model = Autoencoder().to(memory_format=torch.channels_last)
+    run = Run("autoencoder", RECIPE, model, folder)
+    if run.step * RECIPE.batch < RECIPE.samples:
+        pool = picture_pool(POOL, torch.Generator().manual_seed(1))
+        held_out = world.render(world.sample_scenes(48, torch.Generator().manual_seed(2)))
+        run.train(
+            lambda: _loss(model, _crops(pool, RECIPE.batch, run.generator), run.generator),
+            lambda: f"PSNR {psnr(model, held_out).mean():.1f} dB",
+        )
+    return model.eval()
+
+
+def _padded(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+    padding = [extra for size, wanted in zip(weight.shape[::-1], shape[::-1], strict=True) for extra in (0, wanted - size)]
+    return functional.pad(weight, padding)
+
+
+def _stock_shape(weight: Tensor) -> tuple[int, ...]:
+    """Inner widths become the stock width; the picture's 3 and the latent's 4 channels stay."""
+    return tuple(STOCK_WIDTH if axis < 2 and size in WIDTHS else size for axis, size in enumerate(weight.shape))
+
+
+def _stock_layers(net: nn.Sequential, levels: tuple[int, ...]) -> list[nn.Module | None]:
+    """The net's layers with None where the stock class has a block that this net leaves out."""
+    result: list[nn.Module | None] = []
+    wanted = iter(levels)
+    layers = list(net)
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        result.append(layer)
+        if isinstance(layer, Block) and not isinstance(following, Block):
+            here = 0
+            while here < len(result) and isinstance(result[-1 - here], Block):
+                here += 1
+            result += [None] * (next(wanted) - here)
+    return result
+
+
+def stock_state_dict(model: Autoencoder) -> dict[str, Tensor]:
+    """The weights under the names and in the shapes of the host's `TAESD` class."""
+    tensors = {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)}
+    nets = {"taesd_encoder": (model.encoder, STOCK_BLOCKS), "taesd_decoder": (model.decoder, STOCK_BLOCKS[::-1])}
+    for prefix, (net, levels) in nets.items():
+        for index, layer in enumerate(_stock_layers(net, levels)):
+            source = layer if layer is not None else Block(STOCK_WIDTH)
+            for name, tensor in source.state_dict().items():
+                value = tensor if layer is not None else torch.zeros_like(tensor)
+                tensors[f"{prefix}.{index}.{name}"] = _padded(value, _stock_shape(value)).contiguous()
+    return tensors

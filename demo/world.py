@@ -1,0 +1,201 @@
+"""The demo world: scenes of one flat object on a plain background, and the pictures and captions of such scenes.
+
+A scene has four attributes that words can name (shape, colour, texture, background) and some that vary unnamed (place,
+size, angle, pattern phase, shade). Pictures are drawn from signed distances, so edges are antialiased at every size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+SHAPES = ("circle", "square", "triangle", "star", "heart", "cross")
+COLOURS = ("red", "yellow", "green", "cyan", "blue", "pink", "white", "black")
+TEXTURES = ("plain", "striped", "dotted")
+ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "texture": TEXTURES, "background": COLOURS}
+
+_RGB = torch.tensor(
+    [
+        [0.86, 0.12, 0.12],
+        [0.95, 0.85, 0.10],
+        [0.10, 0.62, 0.16],
+        [0.10, 0.80, 0.85],
+        [0.12, 0.20, 0.85],
+        [0.95, 0.45, 0.75],
+        [0.96, 0.96, 0.96],
+        [0.05, 0.05, 0.05],
+    ]
+)
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A batch of scenes: one row per scene in every tensor; lengths are in half frames, angles in radians."""
+
+    labels: Tensor  # (n, 4) indices into ATTRIBUTES, in its order
+    centre: Tensor  # (n, 2)
+    radius: Tensor  # (n,)
+    angle: Tensor  # (n,)
+    period: Tensor  # (n,) of stripes and dots
+    phase: Tensor  # (n, 2) in periods
+    jitter: Tensor  # (n, 2, 3) added to the colour of object and background
+    gradient: Tensor  # (n, 2) change of the background's brightness per half frame
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    def rows(self, index: Tensor | slice) -> Scenes:
+        return Scenes(**{name: value[index] for name, value in self.__dict__.items()})
+
+    def with_labels(self, labels: Tensor) -> Scenes:
+        return replace(self, labels=labels)
+
+
+def sample_scenes(n: int, generator: torch.Generator) -> Scenes:
+    """n scenes with every attribute uniform, the background's colour never that of the object."""
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(n, *shape, generator=generator)
+
+    def integers(high: int) -> Tensor:
+        return torch.randint(high, (n,), generator=generator)
+
+    colour = integers(len(COLOURS))
+    background = (colour + 1 + integers(len(COLOURS) - 1)) % len(COLOURS)
+    return Scenes(
+        labels=torch.stack([integers(len(SHAPES)), colour, integers(len(TEXTURES)), background], dim=1),
+        centre=uniform(-0.12, 0.12, 2),
+        radius=uniform(0.60, 0.82),
+        angle=uniform(-math.pi / 12, math.pi / 12),
+        period=uniform(0.36, 0.44),
+        phase=uniform(0.0, 1.0, 2),
+        jitter=uniform(-0.02, 0.02, 2, 3),
+        gradient=uniform(-0.05, 0.05, 2),
+    )
+
+
+def _polygon(x: Tensor, y: Tensor, edges: Sequence[tuple[float, float]], offset: Tensor) -> Tensor:
+    distances = [x * nx + y * ny - offset for nx, ny in edges]
+    return torch.stack(distances).amax(dim=0)
+
+
+def _circle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    return torch.hypot(x, y) - r
+
+
+def _box(x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor) -> Tensor:
+    return torch.maximum(x.abs() - half_width, y.abs() - half_height)
+
+
+def _square(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    return _box(x, y, 0.84 * r, 0.84 * r)
+
+
+def _triangle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    normals = [(math.sin(a), math.cos(a)) for a in (0.0, 2 * math.pi / 3, 4 * math.pi / 3)]
+    return _polygon(x, y - 0.15 * r, normals, 0.60 * r)
+
+
+def _star(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    wedge = math.pi / 5
+    angle = torch.atan2(x, -y)
+    folded = (torch.remainder(angle + wedge, 2 * wedge) - wedge).abs()
+    radius = torch.hypot(x, y)
+    px, py = radius * folded.cos(), radius * folded.sin()
+    outer, inner = 1.08 * r, 0.48 * r  # from the tip (outer, 0) to the notch at the wedge's end
+    ex, ey = inner * math.cos(wedge) - outer, inner * math.sin(wedge)
+    length = torch.hypot(ex, ey)
+    return ((px - outer) * ey - py * ex) / length
+
+
+def _heart(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """A square standing on its corner and a disc on each of its two upper sides."""
+    half = 0.56 * r
+    y = y - 0.14 * r
+    u, v = (x - y) / math.sqrt(2), (-x - y) / math.sqrt(2)
+    zero = torch.zeros_like(half)
+    discs = torch.minimum(torch.hypot(u - half, v - zero) - half, torch.hypot(u - zero, v - half) - half)
+    return torch.minimum(torch.maximum(u.abs(), v.abs()) - half, discs)
+
+
+def _cross(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    return torch.minimum(_box(x, y, 0.95 * r, 0.32 * r), _box(x, y, 0.32 * r, 0.95 * r))
+
+
+_DISTANCE = dict(zip(SHAPES, (_circle, _square, _triangle, _star, _heart, _cross), strict=True))
+
+
+def _coverage(distance: Tensor, size: int) -> Tensor:
+    """How much of each pixel lies inside, for a distance in half frames."""
+    return (0.5 - distance * size / 2).clamp(0, 1)
+
+
+def _frame(scenes: Scenes, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pixel centres in the frame's and in the object's coordinates, each (n, size, size); y points down."""
+    axis = (torch.arange(size) + 0.5) * (2 / size) - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    dx = x - scenes.centre[:, 0, None, None]
+    dy = y - scenes.centre[:, 1, None, None]
+    cos, sin = scenes.angle.cos()[:, None, None], scenes.angle.sin()[:, None, None]
+    return x, y, dx * cos + dy * sin, dy * cos - dx * sin
+
+
+def silhouettes(scenes: Scenes, size: int) -> Tensor:
+    """Coverage of the object, (n, size, size) in [0, 1]."""
+    _, _, u, v = _frame(scenes, size)
+    radius = scenes.radius[:, None, None]
+    coverage = torch.zeros(len(scenes), size, size)
+    for index, distance in enumerate(_DISTANCE.values()):
+        rows = scenes.labels[:, 0] == index
+        if rows.any():
+            coverage[rows] = _coverage(distance(u[rows], v[rows], radius[rows]), size)
+    return coverage
+
+
+def _pattern(scenes: Scenes, u: Tensor, v: Tensor, size: int) -> Tensor:
+    """Coverage of the second tone, (n, size, size)."""
+    period = scenes.period[:, None, None]
+    phase = scenes.phase[:, :, None, None]
+
+    def to_nearest(t: Tensor, shift: Tensor) -> Tensor:
+        return (torch.remainder(t / period + shift, 1.0) - 0.5) * period
+
+    du, dv = to_nearest(u, phase[:, 0]), to_nearest(v, phase[:, 1])
+    stripes = _coverage(dv.abs() - 0.25 * period, size)
+    dots = _coverage(torch.hypot(du, dv) - 0.32 * period, size)
+    texture = scenes.labels[:, 2, None, None]
+    return torch.where(texture == 1, stripes, torch.where(texture == 2, dots, torch.zeros_like(dots)))
+
+
+def _second_tone(colour: Tensor) -> Tensor:
+    """A clearly darker tone of a bright colour, a clearly lighter one of a dark colour."""
+    dark = (colour @ _LUMA)[:, None] < 0.30
+    return torch.where(dark, colour + 0.5 * (1 - colour), 0.5 * colour)
+
+
+def render(scenes: Scenes, size: int = 128) -> Tensor:
+    """Pictures of the scenes, (n, 3, size, size) in [0, 1]."""
+    x, y, u, v = _frame(scenes, size)
+    colour = (_RGB[scenes.labels[:, 1]] + scenes.jitter[:, 0]).clamp(0, 1)
+    ground = (_RGB[scenes.labels[:, 3]] + scenes.jitter[:, 1]).clamp(0, 1)
+    shade = scenes.gradient[:, 0, None, None] * x + scenes.gradient[:, 1, None, None] * y
+    background = ground[:, :, None, None] + shade[:, None]
+    pattern = _pattern(scenes, u, v, size)[:, None]
+    surface = torch.lerp(colour[:, :, None, None], _second_tone(colour)[:, :, None, None], pattern)
+    return torch.lerp(background, surface, silhouettes(scenes, size)[:, None]).clamp(0, 1)
+
+
+def caption(labels: Sequence[int], keep: Sequence[bool] = (True, True, True, True)) -> str:
+    """A caption that names the kept attributes, as "a striped red star on a blue background"."""
+    shape, colour, texture, background = (
+        values[label] if kept else "" for values, label, kept in zip(ATTRIBUTES.values(), labels, keep, strict=True)
+    )
+    thing = " ".join(word for word in ("a", texture, colour, shape) if word)
+    if thing == "a":
+        return f"a {background} background" if background else ""
+    return f"{thing} on a {background} background" if background else thing

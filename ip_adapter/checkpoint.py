@@ -1,0 +1,138 @@
+"""Adapter files as named tensors, read lazily: shapes first, each tensor only when it is needed.
+
+Two containers are published: safetensors with the prefixes `image_proj.` and `ip_adapter.`, and pickles of the two
+dictionaries `image_proj` and `ip_adapter`. Pickles are read with `weights_only`, which executes no code.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .errors import AdapterFileError
+
+EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+Shapes = Mapping[str, tuple[int, ...]]
+ReadTensor = Callable[[str], Tensor]
+
+
+class TensorSource(Protocol):
+    """Named tensors that can be opened for reading; `name` says where they come from, for messages."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shapes(self) -> Shapes: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+    def open(self) -> Any:
+        """A context manager that gives a function from name to tensor (on the CPU, as stored)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SafetensorsFile:
+    """A safetensors file: its header is read at once, its tensors from the mapped file while it is open."""
+
+    path: Path
+    shapes: Shapes
+    metadata: Mapping[str, str]
+    stamp: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @classmethod
+    def read(cls, path: Path) -> "SafetensorsFile":
+        with _named_errors(path), safe_open(path, framework="pt") as file:
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            return cls(path, shapes, file.metadata() or {}, _stamp(path))
+
+    @contextmanager
+    def open(self) -> Iterator[ReadTensor]:
+        with _named_errors(self.path):
+            if _stamp(self.path) != self.stamp:
+                raise AdapterFileError(
+                    f"{self.path.name} changed on disk since it was loaded. Queue the workflow again to load it anew."
+                )
+            with safe_open(self.path, framework="pt") as file:
+                yield file.get_tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TensorDict:
+    """Tensors that are in memory already: a pickle's, or those of an adapter just trained."""
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def shapes(self) -> Shapes:
+        return {key: tuple(tensor.shape) for key, tensor in self.tensors.items()}
+
+    @contextmanager
+    def open(self) -> Iterator[ReadTensor]:
+        yield self.tensors.__getitem__
+
+
+def read_tensors(path: Path) -> TensorSource:
+    """Opens an adapter file of any container.
+
+    Raises AdapterFileError when the file is missing, unreadable, damaged, or holds code instead of tensors.
+    """
+    if not path.is_file():
+        raise AdapterFileError(f"There is no adapter file at {path}. Refresh the node list, or choose another file.")
+    return SafetensorsFile.read(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+
+
+def _read_pickle(path: Path) -> TensorDict:
+    with _named_errors(path):
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    tensors = dict(_flatten(content, ""))
+    if not tensors:
+        raise AdapterFileError(f"{path.name} holds no tensors. It is not a model file; choose another one.")
+    return TensorDict(path.name, tensors)
+
+
+def _flatten(content: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(content, Tensor):
+        yield prefix.rstrip("."), content
+    elif isinstance(content, Mapping):
+        for key, value in content.items():  # pyright: ignore[reportUnknownVariableType]
+            yield from _flatten(value, f"{prefix}{key}.")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SafetensorError as error:
+        raise AdapterFileError(
+            f"{path.name} is damaged or no safetensors file ({error}). Download it again and compare its size."
+        ) from error
+    except UnpicklingError as error:
+        raise AdapterFileError(
+            f"{path.name} was not read, because it holds something other than plain tensors, which could run code. "
+            "Get the adapter as .safetensors, or from its original source."
+        ) from error
+    except (BadZipFile, EOFError, RuntimeError) as error:
+        raise AdapterFileError(f"{path.name} is damaged ({error}). Download it again and compare its size.") from error
+    except OSError as error:
+        raise AdapterFileError(f"{path.name} cannot be read ({error}). Check the file and its permissions.") from error

@@ -1,0 +1,29 @@
+"""What can go wrong, by name. Every message says what was expected, what was given and what to do."""
+
+
+class AdapterError(ValueError):
+    """Base of all errors this pack raises for input it cannot use."""
+
+
+class AdapterFileError(AdapterError):
+    """The file is missing, unreadable, or damaged."""
+
+
+class NotAnAdapterError(AdapterError):
+    """The file is sound, but it is something else; the message says what, and where it belongs."""
+
+
+class WrongBaseError(AdapterError):
+    """The adapter was trained for another base model than the one connected."""
+
+
+class WrongEncoderError(AdapterError):
+    """The image prompt was encoded by another encoder than the adapter was trained with."""
+
+
+class PictureError(AdapterError):
+    """A picture or mask that cannot be encoded."""
+
+
+class SettingError(AdapterError):
+    """A number or a choice outside of what makes sense."""

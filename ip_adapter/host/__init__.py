@@ -1,0 +1,10 @@
+"""The only door to ComfyUI: its folders, encoders, models, devices and progress, as the core needs them."""
+
+from .apply import Settings as Settings
+from .apply import apply as apply
+from .encode import EncodeChoice as EncodeChoice
+from .encode import encode_prompt as encode_prompt
+from .files import adapter_files as adapter_files
+from .files import adapter_path as adapter_path
+from .files import file_stamp as file_stamp
+from .files import register_folder as register_folder

@@ -1,0 +1,74 @@
+"""The host's CLIP vision models as image encoders of the core."""
+
+# pyright: basic
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ..encoder import Reference, image_prompt, squares_of
+from ..errors import WrongEncoderError
+from ..preprocess import Fit
+from ..prompt import Combine, Features, ImagePrompt
+from ..weight import check_weight
+from .progress import Progress
+
+
+class HostEncoder:
+    """The host's CLIP_VISION as the core's ImageEncoder."""
+
+    def __init__(self, clip_vision: Any) -> None:
+        if not hasattr(clip_vision, "encode_image"):
+            raise WrongEncoderError("Expected a CLIP_VISION model. Connect a Load CLIP Vision node.")
+        self._host = clip_vision
+
+    @property
+    def size(self) -> int:
+        return int(getattr(self._host, "image_size", 224))
+
+    def encode(self, squares: Tensor) -> Features:
+        # The squares have the encoder's size already, so the host neither resizes nor crops them.
+        output = self._host.encode_image(squares.movedim(1, -1), crop=False)
+        return _features(output.image_embeds, output.penultimate_hidden_states)
+
+    def encode_zeros(self) -> Features:
+        comfy.model_management.load_model_gpu(self._host.patcher)
+        zeros = torch.zeros(1, 3, self.size, self.size, device=self._host.load_device)
+        output = self._host.model(pixel_values=zeros, intermediate_output=-2)
+        return _features(output[2], output[1])
+
+
+def _features(pooled: Tensor, penultimate: Tensor) -> Features:
+    if pooled.ndim != 2 or penultimate.ndim != 3:
+        raise WrongEncoderError(
+            f"This vision encoder gives features of shapes {tuple(pooled.shape)} and {tuple(penultimate.shape)}, not the pooled "
+            "embedding and the patches of a CLIP model. Load a CLIP vision model (ViT-H for most adapters)."
+        )
+    return Features(pooled.float().cpu(), penultimate.float().cpu())
+
+
+@dataclass(frozen=True)
+class EncodeChoice:
+    """What the user chose on an encode node."""
+
+    fit: Fit = Fit.CROP
+    combine: Combine = Combine.CONCAT
+    weight: float = 1.0
+
+
+def encode_prompt(
+    clip_vision: Any, positive: Reference, negative: Reference | None, choice: EncodeChoice
+) -> tuple[ImagePrompt, Tensor]:
+    """The image prompt of references, and the squares the encoder saw as a host IMAGE.
+
+    Raises PictureError for a picture or mask that cannot be used, WrongEncoderError for a model that is no CLIP vision.
+    """
+    check_weight(choice.weight)
+    encoder = HostEncoder(clip_vision)
+    seen = squares_of(positive, encoder.size, choice.fit)
+    against = None if negative is None else squares_of(negative, encoder.size, choice.fit)
+    progress = Progress(len(seen) + (0 if against is None else len(against)))
+    prompt = image_prompt(encoder, seen, against, choice.combine, choice.weight, progress)
+    return prompt, seen.movedim(1, -1).cpu()

@@ -1,0 +1,41 @@
+"""The host's folder of adapter files."""
+
+# pyright: basic
+from pathlib import Path
+
+import folder_paths
+
+from ..checkpoint import EXTENSIONS
+from ..errors import AdapterFileError
+
+FOLDER = "ipadapter"
+
+
+def register_folder() -> None:
+    """Makes `models/ipadapter` known to the host, beside whatever paths other packs or the user have given it."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir, FOLDER)))
+    paths, extensions = folder_paths.folder_names_and_paths[FOLDER]
+    folder_paths.folder_names_and_paths[FOLDER] = (paths, set(extensions) | set(EXTENSIONS))
+
+
+def adapter_files() -> list[str]:
+    """Names of the files in every `ipadapter` folder, for a combo."""
+    return folder_paths.get_filename_list(FOLDER)
+
+
+def adapter_path(file: str) -> Path:
+    """The full path of a listed file. Raises AdapterFileError when it is not there."""
+    path = folder_paths.get_full_path(FOLDER, file)
+    if path is None:
+        searched = ", ".join(folder_paths.get_folder_paths(FOLDER))
+        raise AdapterFileError(f"There is no adapter file {file!r}. Searched: {searched}. Put it there and refresh (R).")
+    return Path(path)
+
+
+def file_stamp(file: str) -> tuple[str, int, int] | str:
+    """What changes when the file behind a name does."""
+    path = folder_paths.get_full_path(FOLDER, file)
+    if path is None:
+        return ""
+    facts = Path(path).stat()
+    return path, facts.st_size, facts.st_mtime_ns

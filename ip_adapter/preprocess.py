@@ -1,0 +1,116 @@
+"""Pictures before encoding: any picture in, the exact squares that the encoder sees out."""
+
+import math
+from enum import Enum
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..models.shapes import Float
+from .errors import PictureError
+
+# Mean colour of CLIP's training pictures: zero after normalisation, so it says nothing to the encoder.
+# https://github.com/openai/CLIP/blob/a1d0717/clip/clip.py
+NEUTRAL = (0.48145466, 0.4578275, 0.40821073)
+
+
+class Fit(str, Enum):
+    """How a picture that is not square becomes square."""
+
+    CROP = "crop"  # the middle square, as the host crops
+    PAD = "pad"  # the whole picture on a neutral square
+    STRETCH = "stretch"  # the whole picture, distorted
+    TILES = "tiles"  # the whole picture padded, and squares that cover it, each as a picture of its own
+
+
+def as_pictures(image: Tensor) -> Float[Tensor, "pictures 3 height width"]:
+    """RGB pictures in [0, 1] from a host IMAGE (batch, height, width, channels); grey and alpha are resolved.
+
+    Raises PictureError for an empty batch, NaN or infinite values, and channel counts other than 1 to 4.
+    """
+    if image.ndim != 4 or 0 in image.shape:
+        raise PictureError(f"Expected at least one picture (batch, height, width, channels), got {tuple(image.shape)}.")
+    if not bool(image.isfinite().all()):
+        raise PictureError("The reference picture holds NaN or infinite values. Check the node that made it.")
+    pictures = image.float().movedim(-1, 1).clamp(0, 1)
+    channels = pictures.shape[1]
+    if channels > 4:
+        raise PictureError(f"Expected a grey, RGB or RGBA picture, got {channels} channels.")
+    colour = pictures[:, :3] if channels >= 3 else pictures[:, :1].expand(-1, 3, -1, -1)
+    return blend_with_neutral(colour, pictures[:, -1:]) if channels in (2, 4) else colour
+
+
+def blend_with_neutral(pictures: Tensor, keep: Tensor) -> Tensor:
+    """The pictures where `keep` is 1, the neutral colour where it is 0."""
+    neutral = torch.tensor(NEUTRAL, dtype=pictures.dtype, device=pictures.device)[:, None, None]
+    return torch.lerp(neutral.expand_as(pictures), pictures, keep)
+
+
+def apply_mask(pictures: Tensor, mask: Tensor) -> Tensor:
+    """The pictures with everything outside the mask made neutral.
+
+    A mask of another size is scaled; one mask serves all pictures. Raises PictureError for NaN or another count.
+    """
+    mask = mask.float().reshape(-1, 1, *mask.shape[-2:])
+    if 0 in mask.shape or not bool(mask.isfinite().all()):
+        raise PictureError(f"The mask of the reference is empty or holds NaN (shape {tuple(mask.shape)}).")
+    if len(mask) not in (1, len(pictures)):
+        raise PictureError(f"Expected one mask, or one for each of the {len(pictures)} pictures, got {len(mask)}.")
+    size = (pictures.shape[-2], pictures.shape[-1])
+    if tuple(mask.shape[-2:]) != size:
+        mask = functional.interpolate(mask, size, mode="bilinear", align_corners=False)
+    return blend_with_neutral(pictures, mask.clamp(0, 1).to(pictures))
+
+
+def fitted(pictures: Tensor, size: int, fit: Fit) -> Float[Tensor, "squares 3 size size"]:
+    """Squares of the encoder's size, in steps of 1/255, so that the host's own preprocessing leaves them as they are."""
+    squares = {Fit.CROP: _crop, Fit.PAD: _pad, Fit.STRETCH: _stretch, Fit.TILES: _tiles}[fit](pictures, size)
+    return (squares.clamp(0, 1) * 255).round() / 255
+
+
+def _resized(pictures: Tensor, height: int, width: int) -> Tensor:
+    if tuple(pictures.shape[-2:]) == (height, width):
+        return pictures
+    return functional.interpolate(pictures, (height, width), mode="bicubic", antialias=True)
+
+
+def _stretch(pictures: Tensor, size: int) -> Tensor:
+    return _resized(pictures, size, size)
+
+
+def _crop(pictures: Tensor, size: int) -> Tensor:
+    height, width = pictures.shape[-2:]
+    scale = size / min(height, width)
+    # A very long picture is cut before it is enlarged, which gives the same middle and no huge intermediate.
+    longest = math.ceil(2 * min(height, width))
+    if max(height, width) > longest + 2:
+        top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
+        pictures = pictures[..., top : top + longest, left : left + longest]
+        height, width = pictures.shape[-2:]
+    pictures = _resized(pictures, round(scale * height), round(scale * width))
+    top, left = (pictures.shape[-2] - size) // 2, (pictures.shape[-1] - size) // 2
+    return pictures[..., top : top + size, left : left + size]
+
+
+def _pad(pictures: Tensor, size: int) -> Tensor:
+    height, width = pictures.shape[-2:]
+    scale = size / max(height, width)
+    inner = _resized(pictures, max(1, round(scale * height)), max(1, round(scale * width)))
+    square = torch.tensor(NEUTRAL, dtype=inner.dtype, device=inner.device)[:, None, None]
+    square = square.expand(len(inner), 3, size, size).clone()
+    top, left = (size - inner.shape[-2]) // 2, (size - inner.shape[-1]) // 2
+    square[..., top : top + inner.shape[-2], left : left + inner.shape[-1]] = inner
+    return square
+
+
+def _tiles(pictures: Tensor, size: int) -> Tensor:
+    height, width = pictures.shape[-2:]
+    side = min(height, width)
+    count = min(8, math.ceil(max(height, width) / side))
+    if count == 1:
+        return _crop(pictures, size)
+    offsets = [round(index * (max(height, width) - side) / (count - 1)) for index in range(count)]
+    corners = [(at, 0) if height > width else (0, at) for at in offsets]
+    tiles = [_resized(pictures[..., top : top + side, left : left + side], size, size) for top, left in corners]
+    return torch.stack([_pad(pictures, size), *tiles], dim=1).flatten(0, 1)

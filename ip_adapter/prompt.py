@@ -1,0 +1,76 @@
+"""An image prompt: what an encoder saw in one or more pictures. It knows no adapter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from ..models.shapes import Float
+from .errors import PictureError, SettingError
+from .spec import Stage
+
+
+class Combine(str, Enum):
+    """How several pictures become one prompt."""
+
+    CONCAT = "concat"  # the tokens of all pictures side by side; attention chooses among them
+    AVERAGE = "average"  # one picture's worth of tokens, from the weighted mean of the features
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """An encoder's output for n pictures, float32 on the CPU."""
+
+    pooled: Float[Tensor, "pictures pooled_width"]
+    penultimate: Float[Tensor, "pictures patches hidden_width"]
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    def at(self, stage: Stage) -> Tensor:
+        return {Stage.POOLED: self.pooled, Stage.PENULTIMATE: self.penultimate}[stage]
+
+    @property
+    def finite(self) -> bool:
+        return bool(self.pooled.isfinite().all()) and bool(self.penultimate.isfinite().all())
+
+
+def join(parts: Sequence[Features]) -> Features:
+    """The pictures of several outputs of one encoder, in order."""
+    return Features(torch.cat([part.pooled for part in parts]), torch.cat([part.penultimate for part in parts]))
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePrompt:
+    """Features of positive and negative pictures; `zero_picture` is the encoder's output for zeros, one picture."""
+
+    positive: Features
+    negative: Features | None
+    zero_picture: Features
+    weights: tuple[float, ...]
+    combine: Combine = Combine.CONCAT
+
+    def __post_init__(self) -> None:
+        if not len(self.positive):
+            raise PictureError("An image prompt needs at least one picture, and got none. Connect an image.")
+        if len(self.weights) != len(self.positive):
+            raise SettingError(f"Expected one weight per picture: {len(self.positive)} pictures, {len(self.weights)} weights.")
+        if not self.positive.finite or (self.negative is not None and not self.negative.finite):
+            raise PictureError(
+                "The image encoder gave NaN or infinite features. Load the encoder in another precision (ComfyUI's "
+                "--fp32-text-enc) or check its file."
+            )
+
+
+def combined(features: Tensor, weights: Sequence[float], how: Combine) -> tuple[Tensor, list[float]]:
+    """Features and weights after combining: as they are, or their weighted mean with the mean weight."""
+    if how is Combine.CONCAT or len(features) == 1:
+        return features, list(weights)
+    share = torch.tensor(list(weights), dtype=features.dtype)
+    total = float(share.sum())
+    if total == 0:
+        raise SettingError("The weights of averaged pictures add up to 0. Give at least one of them a weight.")
+    mean = torch.tensordot(share / total, features, dims=1)[None]
+    return mean, [total / len(weights)]

@@ -1,0 +1,1 @@
+"""The networks of the published adapters, under the parameter names of the published files."""

@@ -1,0 +1,91 @@
+"""The projector of the Plus adapters: learned queries that read the encoder's patch features through attention."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .shapes import Float
+
+
+@dataclass(frozen=True)
+class ResamplerConfig:
+    """Sizes of a `Resampler`, each of which a published file states in a tensor's shape."""
+
+    feature_width: int
+    tokens: int
+    width: int
+    inner_width: int
+    heads: int
+    head_width: int = 64
+    depth: int = 4
+    hidden_width: int = 0  # of the feed-forward layers; 0 is four times the inner width
+
+    @property
+    def feedforward_width(self) -> int:
+        return self.hidden_width or 4 * self.inner_width
+
+
+class PerceiverAttention(nn.Module):
+    """The latents attend to the image features and to themselves."""
+
+    def __init__(self, config: ResamplerConfig) -> None:
+        super().__init__()
+        width, attention_width = config.inner_width, config.heads * config.head_width
+        self.heads = config.heads
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.to_q = nn.Linear(width, attention_width, bias=False)
+        self.to_kv = nn.Linear(width, 2 * attention_width, bias=False)
+        self.to_out = nn.Linear(attention_width, width, bias=False)
+
+    def forward(
+        self, image: Float[Tensor, "batch patches width"], latents: Float[Tensor, "batch tokens width"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        image, latents = self.norm1(image), self.norm2(latents)
+        key, value = self.to_kv(torch.cat([image, latents], dim=1)).chunk(2, dim=-1)
+        query, key, value = (
+            rearrange(x, "batch n (heads width) -> batch heads n width", heads=self.heads)
+            for x in (self.to_q(latents), key, value)
+        )
+        out = functional.scaled_dot_product_attention(query, key, value)
+        return self.to_out(rearrange(out, "batch heads n width -> batch n (heads width)"))
+
+
+def _feedforward(width: int, hidden_width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, hidden_width, bias=False),
+        nn.GELU(),
+        nn.Linear(hidden_width, width, bias=False),
+    )
+
+
+class Resampler(nn.Module):
+    """Perceiver resampler (Alayrac et al. 2022, arXiv 2204.14198) over the encoder's last-but-one layer.
+
+    Parameter names of `Resampler` in https://github.com/tencent-ailab/IP-Adapter/blob/62e4af9/ip_adapter/resampler.py
+    """
+
+    def __init__(self, config: ResamplerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.latents = nn.Parameter(torch.randn(1, config.tokens, config.inner_width) / config.inner_width**0.5)
+        self.proj_in = nn.Linear(config.feature_width, config.inner_width)
+        self.proj_out = nn.Linear(config.inner_width, config.width)
+        self.norm_out = nn.LayerNorm(config.width)
+        self.layers = nn.ModuleList(
+            nn.ModuleList([PerceiverAttention(config), _feedforward(config.inner_width, config.feedforward_width)])
+            for _ in range(config.depth)
+        )
+
+    def forward(self, features: Float[Tensor, "batch patches feature_width"]) -> Float[Tensor, "batch tokens width"]:
+        latents = self.latents.expand(len(features), -1, -1)
+        image = self.proj_in(features)
+        for layer in self.layers:
+            attention, feedforward = layer.children()
+            latents = latents + attention(image, latents)
+            latents = latents + feedforward(latents)
+        return self.norm_out(self.proj_out(latents))

@@ -1,0 +1,46 @@
+"""Choosing an adapter file."""
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..ip_adapter import host
+from ..ip_adapter.adapter import Adapter
+from . import sockets
+
+
+class LoadIPAdapter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadIPAdapter",
+            display_name="Load IP-Adapter",
+            category=sockets.CATEGORY,
+            description="Loads an IP-Adapter. What the file is follows from its tensors, whatever its name.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=host.adapter_files(),
+                    tooltip="A file in models/ipadapter. It must fit the base model and the image encoder you connect later; "
+                    "Apply IP-Adapter checks both.",
+                ),
+                io.Combo.Input(
+                    "variant",
+                    options=["auto"],
+                    default="auto",
+                    tooltip="What the file's tensors cannot tell. All kinds of this version are recognised by themselves.",
+                ),
+            ],
+            outputs=[sockets.IPAdapter.Output(display_name="ip_adapter", tooltip="The adapter, for Apply IP-Adapter.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, variant: str) -> Any:
+        return host.file_stamp(file)
+
+    @classmethod
+    def execute(cls, file: str, variant: str) -> io.NodeOutput:
+        return io.NodeOutput(Adapter.load(host.adapter_path(file)))
+
+
+NODES = [LoadIPAdapter]

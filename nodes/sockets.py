@@ -1,0 +1,10 @@
+"""The types on our wires, one name each; host types are used everywhere else."""
+
+from comfy_api.latest import io
+
+IPAdapter = io.Custom("IP_ADAPTER")
+ImagePrompt = io.Custom("IMAGE_PROMPT")
+LayerWeights = io.Custom("LAYER_WEIGHTS")
+WeightSchedule = io.Custom("WEIGHT_SCHEDULE")
+
+CATEGORY = "IP-Adapter"

@@ -1,0 +1,45 @@
+"""The pack under a fixed name, as the host would import it, and the host itself for the tests in tests/host."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "IP_ADAPTER_NODES_HOST"
+
+
+def _load_bootstrap():
+    specification = importlib.util.spec_from_file_location("bootstrap", ROOT / "launcher" / "bootstrap.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+_bootstrap = _load_bootstrap()
+_bootstrap.register_pack(ROOT)
+if HOST in os.environ:
+    _bootstrap.prepare_host(Path(os.environ[HOST]), ["--cpu"])
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Tests inside the host are not collected where there is none; `run.py test` always has one."""
+    in_host = (ROOT / "tests" / "host") in [collection_path, *collection_path.parents]
+    return True if in_host and HOST not in os.environ else None
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def generator():
+    import torch
+
+    return torch.Generator().manual_seed(0)
+
+
+assert "nodes" not in sys.modules or HOST in os.environ, "the pack's own folder must not be on sys.path"
