@@ -1,0 +1,1 @@
+"""What the adapter costs, measured inside a real host; run through `run.py bench`."""

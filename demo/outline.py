@@ -1,0 +1,49 @@
+"""How well a drawn object fits the ideal outline of a shape: the eye's question, which a classifier does not ask."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import world
+
+SIZE = 64
+_RADII = torch.linspace(0.45, 0.95, 21)
+_ANGLES = torch.linspace(-math.pi / 9, math.pi / 9, 9)
+
+
+def object_masks(pictures: Tensor) -> Tensor:
+    """Where each picture (n, 3, h, w) differs clearly from its own border, (n, SIZE, SIZE) in {0, 1}."""
+    small = functional.interpolate(pictures, (SIZE, SIZE), mode="area")
+    border = torch.cat([small[:, :, 0], small[:, :, -1], small[:, :, :, 0], small[:, :, :, -1]], dim=-1)
+    ground = border.median(dim=-1).values[:, :, None, None]
+    return ((small - ground).abs().amax(dim=1) > 0.18).float()
+
+
+def _ideal_outlines(shape: int) -> Tensor:
+    """Silhouettes of one shape at every radius and angle, centred, (candidates, SIZE, SIZE)."""
+    radii, angles = (x.flatten() for x in torch.meshgrid(_RADII, _ANGLES, indexing="ij"))
+    scenes = world.sample_scenes(len(radii), torch.Generator().manual_seed(0))
+    labels = scenes.labels.clone()
+    labels[:, 0] = shape
+    scenes = world.Scenes(**{**scenes.__dict__, "labels": labels, "radius": radii, "angle": angles})
+    centred = world.Scenes(**{**scenes.__dict__, "centre": torch.zeros_like(scenes.centre)})
+    return world.silhouettes(centred, SIZE)
+
+
+def overlap(masks: Tensor, shape: int) -> Tensor:
+    """Intersection over union of each mask with the best place, size and angle of the shape, (n,) in [0, 1].
+
+    All places are tried at once by correlation in the frequency domain.
+    """
+    outlines = _ideal_outlines(shape)
+    spectrum = torch.fft.rfft2(outlines, s=(2 * SIZE, 2 * SIZE)).conj()
+    best: list[Tensor] = []
+    for mask in masks:
+        shared = torch.fft.irfft2(torch.fft.rfft2(mask, s=(2 * SIZE, 2 * SIZE)) * spectrum).flatten(1).amax(dim=1)
+        union = mask.sum() + outlines.sum(dim=(1, 2)) - shared
+        best.append((shared / union.clamp(min=1)).max())
+    return torch.stack(best)

@@ -1,0 +1,82 @@
+"""The demo family in the host's own nodes, in this process: a text, a reference and a weight in, a picture out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import nodes as host_nodes
+import torch
+from torch import Tensor
+
+from ..ip_adapter.host import register_folder
+from ..nodes.apply import ApplyIPAdapter
+from ..nodes.encode import EncodeImagePrompt
+from ..nodes.load import LoadIPAdapter
+from . import clip_vision, model
+
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+SIZE, STEPS, CFG, SAMPLER, SCHEDULER = 128, 20, 3.5, "ddim", "ddim_uniform"
+
+
+def _run(node: Any, **inputs: Any) -> tuple[Any, ...]:
+    instance = node()
+    return getattr(instance, node.FUNCTION)(**inputs)
+
+
+class Studio:
+    """Everything loaded once, through the loaders that a workflow uses."""
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        model.register()
+        clip_vision.register()
+        register_folder()
+        for folder in ("checkpoints", "clip_vision", "ipadapter"):
+            folder_paths.add_model_folder_path(folder, str(weights))
+        loader = host_nodes.CheckpointLoaderSimple
+        self.model, self.clip, self.vae = _run(loader, ckpt_name="demo_checkpoint.safetensors")
+        (self.encoder,) = _run(host_nodes.CLIPVisionLoader, clip_name="demo_clip_vision.safetensors")
+        (self.adapter,) = LoadIPAdapter.execute("demo_ip_adapter.safetensors", "auto").result
+
+    def text(self, prompt: str) -> Any:
+        return _run(host_nodes.CLIPTextEncode, clip=self.clip, text=prompt)[0]
+
+    def with_picture(self, reference: Tensor, weight: float) -> Any:
+        """The model following a host IMAGE."""
+        prompt = EncodeImagePrompt.execute(self.encoder, reference, "crop", "concat", 1.0).result[0]
+        settings = {"weight": weight, "start_percent": 0.0, "end_percent": 1.0, "weight_type": "linear"}
+        return ApplyIPAdapter.execute(self.model, self.adapter, prompt, **settings).result[0]
+
+    def draw(self, prompt: str, seed: int, patched: Any = None) -> Tensor:
+        """One picture as a host IMAGE (1, SIZE, SIZE, 3)."""
+        (latent,) = _run(host_nodes.EmptyLatentImage, width=SIZE, height=SIZE, batch_size=1)
+        (sampled,) = _run(
+            host_nodes.KSampler,
+            model=patched or self.model,
+            seed=seed,
+            steps=STEPS,
+            cfg=CFG,
+            sampler_name=SAMPLER,
+            scheduler=SCHEDULER,
+            positive=self.text(prompt),
+            negative=self.text(""),
+            latent_image=latent,
+            denoise=1.0,
+        )
+        return _run(host_nodes.VAEDecode, samples=sampled, vae=self.vae)[0]
+
+
+def as_image(pictures: Tensor) -> Tensor:
+    """Rendered pictures (n, 3, h, w) as a host IMAGE in 8-bit steps, as if loaded from a file."""
+    return (pictures.clamp(0, 1) * 255).round().div(255).movedim(1, -1)
+
+
+def as_pictures(images: Tensor) -> Tensor:
+    """A host IMAGE as pictures (n, 3, h, w)."""
+    return images[..., :3].movedim(-1, 1).clamp(0, 1).float()
+
+
+def inference() -> Any:
+    """The mode in which the host executes nodes."""
+    return torch.inference_mode()
