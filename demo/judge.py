@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from . import world
+from .files import WEIGHTS
 
 
 class AttributeClassifier(nn.Module):
@@ -33,3 +39,18 @@ class AttributeClassifier(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         return self.score(self.embed(pictures))
+
+
+def load_judge(weights: Path = WEIGHTS) -> AttributeClassifier:
+    """The trained judge."""
+    judge = AttributeClassifier()
+    tensors = load_file(weights / "demo_judge.safetensors")
+    judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return judge.eval()
+
+
+@torch.no_grad()
+def read_labels(judge: AttributeClassifier, pictures: Tensor) -> Tensor:
+    """The judge's labels (n, 4), in the order of `world.ATTRIBUTES`, of pictures (n, 3, h, w) in [0, 1]."""
+    small = functional.interpolate(pictures, (judge.SIZE, judge.SIZE), mode="area")
+    return torch.stack([score.argmax(dim=1) for score in judge(small)], dim=1)

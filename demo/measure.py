@@ -10,14 +10,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn import functional
 
 from . import world
-from .judge import AttributeClassifier
+from .files import WEIGHTS
+from .judge import AttributeClassifier, load_judge, read_labels
 from .outline import object_masks, overlap
-from .studio import CFG, SAMPLER, STEPS, WEIGHTS, Studio, as_image, as_pictures, inference
+from .studio import CFG, SAMPLER, STEPS, Studio, as_image, as_pictures, inference
 
 HELD_OUT_SEED = 7001  # no training uses it
 WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -32,19 +31,6 @@ class Agreement:
 
     def row(self) -> str:
         return " | ".join([*(f"{value:.0f}" for value in self.attributes), f"{self.outline:.2f}"])
-
-
-def load_judge(weights: Path = WEIGHTS) -> AttributeClassifier:
-    judge = AttributeClassifier()
-    tensors = load_file(weights / "demo_judge.safetensors")
-    judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return judge.eval()
-
-
-def read_labels(judge: AttributeClassifier, pictures: Tensor) -> Tensor:
-    """The judge's labels (n, 4) of pictures (n, 3, h, w)."""
-    small = functional.interpolate(pictures, (judge.SIZE, judge.SIZE), mode="area")
-    return torch.stack([score.argmax(dim=1) for score in judge(small)], dim=1)
 
 
 def agreement(judge: AttributeClassifier, pictures: Tensor, wanted: Tensor) -> Agreement:

@@ -15,8 +15,8 @@ from ..nodes.apply import ApplyIPAdapter
 from ..nodes.encode import EncodeImagePrompt
 from ..nodes.load import LoadIPAdapter
 from . import clip_vision, model
+from .files import WEIGHTS
 
-WEIGHTS = Path(__file__).resolve().parent / "weights"
 SIZE, STEPS, CFG, SAMPLER, SCHEDULER = 128, 20, 3.5, "ddim", "ddim_uniform"
 
 

@@ -123,13 +123,14 @@ class Adapter:
     def _projector(self, read: ReadTensor, device: torch.device) -> nn.Module:
         with torch.device("meta"):
             projector = build_projector(self.spec.kind, self.spec.projector)
-        weights = {name: read(PROJECTOR_PREFIX + name) for name in projector.state_dict()}
-        for name, parameter in projector.state_dict().items():
-            if weights[name].shape != parameter.shape:
+        expected = {PROJECTOR_PREFIX + name: tuple(tensor.shape) for name, tensor in projector.state_dict().items()}
+        given = {name: shape for name, shape in self.source.shapes.items() if name.startswith(PROJECTOR_PREFIX)}
+        for name in sorted(expected.keys() | given.keys()):
+            if expected.get(name) != given.get(name):
                 raise AdapterFileError(
-                    f"{self.source.name} is damaged: {PROJECTOR_PREFIX}{name} should have the shape {tuple(parameter.shape)} "
-                    f"and has {tuple(weights[name].shape)}. Download it again."
+                    f"{self.source.name} is damaged or of a kind that is not known: {name} should have the shape "
+                    f"{expected.get(name)} and has {given.get(name)}. Download it again."
                 )
-        weights = {name: tensor.to(device, torch.float32) for name, tensor in weights.items()}
+        weights = {name: read(PROJECTOR_PREFIX + name).to(device, torch.float32) for name in projector.state_dict()}
         projector.load_state_dict(weights, strict=True, assign=True)
         return projector.eval()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol
-from zipfile import BadZipFile
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -66,8 +66,10 @@ class SafetensorsFile:
                 raise AdapterFileError(
                     f"{self.path.name} changed on disk since it was loaded. Queue the workflow again to load it anew."
                 )
-            with safe_open(self.path, framework="pt") as file:
-                yield file.get_tensor
+            opened = safe_open(self.path, framework="pt")
+        with opened as file:
+            # Only what reading raises is the file's fault; the caller's own errors pass through this generator unchanged.
+            yield _named_errors(self.path)(file.get_tensor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +94,17 @@ def read_tensors(path: Path) -> TensorSource:
 
     Raises AdapterFileError when the file is missing, unreadable, damaged, or holds code instead of tensors.
     """
-    if not path.is_file():
-        raise AdapterFileError(f"There is no adapter file at {path}. Refresh the node list, or choose another file.")
+    with _named_errors(path):
+        if not path.is_file():
+            raise AdapterFileError(f"There is no adapter file at {path}. Refresh the node list, or choose another file.")
     return SafetensorsFile.read(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
 
 
 def _read_pickle(path: Path) -> TensorDict:
     with _named_errors(path):
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    tensors = dict(_flatten(content, ""))
+        # Files from before PyTorch 1.6 are no zip archives and cannot be mapped.
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+        tensors = dict(_flatten(content, ""))
     if not tensors:
         raise AdapterFileError(f"{path.name} holds no tensors. It is not a model file; choose another one.")
     return TensorDict(path.name, tensors)
@@ -129,10 +133,12 @@ def _named_errors(path: Path) -> Iterator[None]:
         ) from error
     except UnpicklingError as error:
         raise AdapterFileError(
-            f"{path.name} was not read, because it holds something other than plain tensors, which could run code. "
-            "Get the adapter as .safetensors, or from its original source."
+            f"{path.name} was not read, because it is damaged or holds something other than plain tensors, which could run "
+            "code. Get the adapter as .safetensors, or from its original source."
         ) from error
-    except (BadZipFile, EOFError, RuntimeError) as error:
-        raise AdapterFileError(f"{path.name} is damaged ({error}). Download it again and compare its size.") from error
     except OSError as error:
         raise AdapterFileError(f"{path.name} cannot be read ({error}). Check the file and its permissions.") from error
+    except AdapterFileError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise AdapterFileError(f"{path.name} is damaged ({error}). Download it again and compare its size.") from error

@@ -37,9 +37,9 @@ def region_of(mask: Tensor) -> Region | float:
 
     Raises PictureError for an empty mask, NaN, or more than one mask.
     """
-    mask = mask.float().reshape(-1, *mask.shape[-2:])
-    if 0 in mask.shape or not bool(mask.isfinite().all()):
+    if mask.ndim < 2 or 0 in mask.shape or not bool(mask.isfinite().all()):
         raise PictureError(f"The mask is empty or holds NaN (shape {tuple(mask.shape)}). Check the node that made it.")
+    mask = mask.float().reshape(-1, *mask.shape[-2:])
     if len(mask) != 1:
         raise PictureError(f"Expected one mask, got {len(mask)}. Choose one of them.")
     area = mask[0].clamp(0, 1).cpu()

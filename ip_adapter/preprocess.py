@@ -13,6 +13,8 @@ from .errors import PictureError
 # Mean colour of CLIP's training pictures: zero after normalisation, so it says nothing to the encoder.
 # https://github.com/openai/CLIP/blob/a1d0717/clip/clip.py
 NEUTRAL = (0.48145466, 0.4578275, 0.40821073)
+_MOST_TILES = 8
+_LONGEST = 16  # sides of the square up to which a crop is exactly the host's
 
 
 class Fit(str, Enum):
@@ -52,9 +54,9 @@ def apply_mask(pictures: Tensor, mask: Tensor) -> Tensor:
 
     A mask of another size is scaled; one mask serves all pictures. Raises PictureError for NaN or another count.
     """
-    mask = mask.float().reshape(-1, 1, *mask.shape[-2:])
-    if 0 in mask.shape or not bool(mask.isfinite().all()):
+    if mask.ndim < 2 or 0 in mask.shape or not bool(mask.isfinite().all()):
         raise PictureError(f"The mask of the reference is empty or holds NaN (shape {tuple(mask.shape)}).")
+    mask = mask.float().reshape(-1, 1, *mask.shape[-2:])
     if len(mask) not in (1, len(pictures)):
         raise PictureError(f"Expected one mask, or one for each of the {len(pictures)} pictures, got {len(mask)}.")
     size = (pictures.shape[-2], pictures.shape[-1])
@@ -82,9 +84,9 @@ def _stretch(pictures: Tensor, size: int) -> Tensor:
 def _crop(pictures: Tensor, size: int) -> Tensor:
     height, width = pictures.shape[-2:]
     scale = size / min(height, width)
-    # A very long picture is cut before it is enlarged, which gives the same middle and no huge intermediate.
-    longest = math.ceil(2 * min(height, width))
-    if max(height, width) > longest + 2:
+    # A very long picture is cut before it is enlarged: the middle may move by half a pixel, but nothing huge is made.
+    longest = _LONGEST * min(height, width)
+    if max(height, width) > longest:
         top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
         pictures = pictures[..., top : top + longest, left : left + longest]
         height, width = pictures.shape[-2:]
@@ -106,11 +108,12 @@ def _pad(pictures: Tensor, size: int) -> Tensor:
 
 def _tiles(pictures: Tensor, size: int) -> Tensor:
     height, width = pictures.shape[-2:]
-    side = min(height, width)
-    count = min(8, math.ceil(max(height, width) / side))
+    # Beyond eight tiles each shows a longer piece of the picture instead, padded like the whole.
+    side = max(min(height, width), math.ceil(max(height, width) / _MOST_TILES))
+    count = math.ceil(max(height, width) / side)
     if count == 1:
         return _crop(pictures, size)
     offsets = [round(index * (max(height, width) - side) / (count - 1)) for index in range(count)]
     corners = [(at, 0) if height > width else (0, at) for at in offsets]
-    tiles = [_resized(pictures[..., top : top + side, left : left + side], size, size) for top, left in corners]
+    tiles = [_pad(pictures[..., top : top + side, left : left + side], size) for top, left in corners]
     return torch.stack([_pad(pictures, size), *tiles], dim=1).flatten(0, 1)

@@ -11,6 +11,7 @@ from ..models.resampler import Resampler, ResamplerConfig
 from .checkpoint import Shapes
 from .spec import Kind, NegativeFeatures, ProjectorConfig, Stage
 
+FACE_WIDTH = 512  # of the face embeddings that FaceID adapters read in place of an image encoder's features
 _HEAD_WIDTH = 64  # of every published resampler; no tensor states it
 
 
@@ -36,6 +37,9 @@ def _resampler(shapes: Shapes, context_width: int) -> ResamplerConfig | None:
     hidden = shapes.get("layers.0.1.1.weight", ())
     if len(latents) != 3 or any(len(shape) != 2 for shape in (entry, query, hidden)):
         return None
+    depth = _depth(shapes)
+    if depth is None or query[0] % _HEAD_WIDTH or entry[1] == FACE_WIDTH:
+        return None
     if any(key.startswith(("time_embedding.", "proj_new_input.", "id_embedding_mapping.")) for key in shapes):
         return None  # relatives that need more than a picture: SD3.5, Instruct, PuLID
     return ResamplerConfig(
@@ -45,9 +49,15 @@ def _resampler(shapes: Shapes, context_width: int) -> ResamplerConfig | None:
         inner_width=latents[2],
         heads=query[0] // _HEAD_WIDTH,
         head_width=_HEAD_WIDTH,
-        depth=1 + max(int(key.split(".")[1]) for key in shapes if key.startswith("layers.")),
+        depth=depth,
         hidden_width=hidden[0],
     )
+
+
+def _depth(shapes: Shapes) -> int | None:
+    """The number of layers, None unless they are numbered from 0 without a gap."""
+    numbers = {key.split(".")[1] for key in shapes if key.startswith("layers.")}
+    return len(numbers) if numbers == {str(number) for number in range(len(numbers))} else None
 
 
 # The unconditional side is that of the reference: `get_image_embeds` of each class in

@@ -57,7 +57,7 @@ class ImagePrompt:
             raise PictureError("An image prompt needs at least one picture, and got none. Connect an image.")
         if len(self.weights) != len(self.positive):
             raise SettingError(f"Expected one weight per picture: {len(self.positive)} pictures, {len(self.weights)} weights.")
-        if not self.positive.finite or (self.negative is not None and not self.negative.finite):
+        if not all(side.finite for side in (self.positive, self.negative, self.zero_picture) if side is not None):
             raise PictureError(
                 "The image encoder gave NaN or infinite features. Load the encoder in another precision (ComfyUI's "
                 "--fp32-text-enc) or check its file."
@@ -68,6 +68,8 @@ def combined(features: Tensor, weights: Sequence[float], how: Combine) -> tuple[
     """Features and weights after combining: as they are, or their weighted mean with the mean weight."""
     if how is Combine.CONCAT or len(features) == 1:
         return features, list(weights)
+    if not any(weights):
+        return features.mean(0, keepdim=True), [0.0]
     share = torch.tensor(list(weights), dtype=features.dtype)
     total = float(share.sum())
     if total == 0:

@@ -11,22 +11,25 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "IP_ADAPTER_NODES_HOST"
 
 
-def _load_bootstrap():
-    specification = importlib.util.spec_from_file_location("bootstrap", ROOT / "launcher" / "bootstrap.py")
+def _load(name: str, file: Path):
+    specification = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
 
 
-_bootstrap = _load_bootstrap()
+_bootstrap = _load("bootstrap", ROOT / "launcher" / "bootstrap.py")
 _bootstrap.register_pack(ROOT)
 if HOST in os.environ:
     _bootstrap.prepare_host(Path(os.environ[HOST]), ["--cpu"])
+_load("factories", ROOT / "tests" / "factories.py")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Tests inside the host are not collected where there is none; `run.py test` always has one."""
-    in_host = (ROOT / "tests" / "host") in [collection_path, *collection_path.parents]
+    inside = {ROOT / "tests" / "host", ROOT / "tests" / "server"}
+    in_host = not inside.isdisjoint([collection_path, *collection_path.parents])
     return True if in_host and HOST not in os.environ else None
 
 

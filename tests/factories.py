@@ -58,3 +58,17 @@ def make_prompt(pictures: int = 1, negatives: int = 0, combine: Combine = Combin
         weights=(1.0,) * pictures,
         combine=combine,
     )
+
+
+def randomise(module: torch.nn.Module, generator: torch.Generator) -> torch.nn.Module:
+    """The module with every parameter drawn anew, so that no norm is the identity and no bias zero."""
+    for name, parameter in module.named_parameters():
+        values = torch.randn(parameter.shape, generator=generator)
+        is_gain = "norm" in name and name.endswith("weight")
+        scale = 0.1 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5
+        parameter.data = is_gain + scale * values
+    return module
+
+
+def relative_error(given: Tensor, expected: Tensor) -> float:
+    return float((given - expected).norm() / expected.norm())

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..files import WEIGHTS
 from . import adapter, autoencoder, classifier, export, image_encoder, latents, text_to_image
 
 _Stage = Callable[[Path], object]
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
 def _teacher(folder: Path) -> classifier.AttributeClassifier:

@@ -1,0 +1,81 @@
+"""Files that are not adapters of ours: refused, and called by their name."""
+
+import pytest
+from ip_adapter_nodes.ip_adapter.detect import describe
+from ip_adapter_nodes.ip_adapter.errors import AdapterError, NotAnAdapterError
+
+UNET_SITES = {f"ip_adapter.{k}.to_{x}_ip.weight": (320, 768) for k in range(1, 32, 2) for x in "kv"}
+FACE_LORA = {f"ip_adapter.{k}.to_{x}_lora.{side}.weight": (128, 320) for k in range(32) for x in "qkv" for side in ("down", "up")}
+FACE_MLP = {"image_proj.proj.0.weight": (1024, 512), "image_proj.proj.0.bias": (1024,), "image_proj.proj.2.weight": (3072, 1024)}
+FACE_MLP |= {"image_proj.proj.2.bias": (3072,), "image_proj.norm.weight": (768,), "image_proj.norm.bias": (768,)}
+RESAMPLER = {
+    "image_proj.latents": (1, 16, 64),
+    "image_proj.proj_in.weight": (64, 1280),
+    "image_proj.proj_out.weight": (768, 64),
+    "image_proj.layers.0.0.to_q.weight": (64, 64),
+    "image_proj.layers.0.1.1.weight": (256, 64),
+}
+XLABS = "double_blocks.0.processor.ip_adapter_double_stream_k_proj.weight"
+
+RELATIVES = {
+    "LoRA, kohya": ("a LoRA", {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": (8, 320)}),
+    "LoRA, peft": ("a LoRA", {"transformer.blocks.0.attn.to_q.lora_A.weight": (8, 320)}),
+    "LoRA, diffusers": ("a LoRA", {"unet.down_blocks.0.attn1.processor.to_q_lora.down.weight": (8, 320)}),
+    "ControlNet, original": ("a ControlNet", {"control_model.zero_convs.0.0.weight": (320, 320, 1, 1)}),
+    "ControlNet, diffusers": ("a ControlNet", {"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3)}),
+    "CLIP vision": ("a CLIP vision encoder", {"vision_model.encoder.layers.0.layer_norm1.weight": (1280,)}),
+    "CLIP vision, openai": ("a CLIP vision encoder", {"visual.transformer.resblocks.0.ln_1.weight": (1280,)}),
+    "checkpoint": ("a whole checkpoint", {"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}),
+    "Flux, XLabs": ("an IP-Adapter for Flux", {"ip_adapter_proj_model.proj.weight": (16384, 768), XLABS: (3072, 4096)}),
+    "PuLID, original": ("a PuLID adapter", {"id_adapter.mapping_0.weight": (1024, 1024)}),
+    "PuLID, Flux": ("a PuLID adapter", {"pulid_ca.0.to_q.weight": (2048, 3072)}),
+    "PuLID, converted": ("a PuLID adapter", {"image_proj.body.0.weight": (1024, 1280), "image_proj.mapping_0.0.weight": (8, 8)} | UNET_SITES),
+    "PuLID 1.1, converted": ("a PuLID adapter", {"image_proj.id_embedding_mapping.0.weight": (1024, 1280)} | RESAMPLER | UNET_SITES),
+    "FaceID": ("a FaceID adapter", FACE_MLP | UNET_SITES | FACE_LORA),
+    "FaceID without its LoRA": ("a FaceID adapter", FACE_MLP | UNET_SITES),
+    "FaceID Plus": ("a FaceID adapter", FACE_MLP | UNET_SITES | {"image_proj.perceiver_resampler.proj_in.weight": (768, 1280)}),
+    "FaceID Portrait, unnorm": ("a FaceID adapter", RESAMPLER | UNET_SITES | {"image_proj.proj_in.weight": (64, 512)}),
+}
+
+
+@pytest.mark.parametrize("what, shapes", RELATIVES.values(), ids=RELATIVES)
+def test_relative_is_named_with_the_remedy(what, shapes):
+    with pytest.raises(NotAnAdapterError, match=rf"^some file\.bin is {what}, not an adapter for this node: \w+") as error:
+        describe(shapes, "some file.bin")
+    assert "\n" not in str(error.value)
+
+
+UNKNOWN = {
+    "nothing": {},
+    "Flux transformer": {"double_blocks.0.img_attn.qkv.weight": (9216, 3072)},
+    "Fooocus negative": {"data": (1, 16, 2048)},
+    "only a projector": {"image_proj.norm.weight": (768,)},
+    "only attention": UNET_SITES,
+    "SD3.5": {"image_proj.time_embedding.linear_1.weight": (1280, 320)} | RESAMPLER | UNET_SITES,
+    "Instruct": {"image_proj.proj_new_input.weight": (768, 768)} | RESAMPLER | UNET_SITES,
+    "proj transposed": {"image_proj.proj.weight": (1024, 3072), "image_proj.proj.bias": (3072,)} | UNET_SITES,
+}
+
+
+@pytest.mark.parametrize("shapes", UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown_file_is_refused_with_what_was_found(shapes):
+    with pytest.raises(NotAnAdapterError, match="not a known IP-Adapter") as error:
+        describe(shapes, "x.bin")
+    assert f"found {len(shapes)} tensors" in str(error.value)
+
+
+HOSTILE_NAMES = {
+    "zero-padded number": {"ip_adapter.01.to_k_ip.weight": (320, 768), "ip_adapter.01.to_v_ip.weight": (320, 768)},
+    "endless number": {f"ip_adapter.{'9' * 5000}.to_{x}_ip.weight": (320, 768) for x in "kv"},
+    "other digits": {f"ip_adapter.٣.to_{x}_ip.weight": (320, 768) for x in "kv"},
+    "layer without number": UNET_SITES | {"image_proj.layers.x.0.to_q.weight": (64, 64)},
+    "layer far away": UNET_SITES | {"image_proj.layers.999999999.0.to_q.weight": (64, 64)},
+    "no head": UNET_SITES | {"image_proj.layers.0.0.to_q.weight": (8, 64)},
+    "layer prefix alone": UNET_SITES | {"image_proj.layers.": (1,)},
+}
+
+
+@pytest.mark.parametrize("shapes", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+def test_names_that_no_adapter_has_are_a_named_error(shapes):
+    with pytest.raises(AdapterError):
+        describe(RESAMPLER | shapes, "x.bin")
