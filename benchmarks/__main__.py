@@ -132,7 +132,9 @@ def report(rounds: int) -> str:
         for dtype in (torch.float16, torch.bfloat16, torch.float32) if on_gpu else (torch.float32,):
             rows += step_time(folder, rounds, dtype)
     lines = [f"| {what} | {figure} |" for what, figure in rows]
-    return "\n".join([f"Machine: {machine()}. Command: `python3 run.py bench`.", "", "| what | figure |", "|---|---|", *lines])
+    return "\n".join(
+        [f"Machine: {machine()}. Command: `python3 run.py bench`.", "", "| what | figure |", "|---|---|", *lines]
+    )
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -86,7 +86,9 @@ def write_adapter(path: Path, sites: tuple[Site, ...], kind: str) -> Adapter:
     tensors: dict[str, Tensor] = {f"image_proj.{name}": t.detach().half() for name, t in projector.state_dict().items()}
     for index, site in enumerate(sites):
         for name in ("to_k_ip", "to_v_ip"):
-            tensors[f"ip_adapter.{2 * index + 1}.{name}.weight"] = torch.randn(site.width, context_width).mul(0.03).half()
+            tensors[f"ip_adapter.{2 * index + 1}.{name}.weight"] = (
+                torch.randn(site.width, context_width).mul(0.03).half()
+            )
     save_file(tensors, path)
     return Adapter.load(path)
 

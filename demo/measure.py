@@ -55,14 +55,17 @@ def text_alone(studio: Studio, scenes: world.Scenes) -> Tensor:
 def picture_alone(studio: Studio, scenes: world.Scenes, weight: float, texts: Sequence[str]) -> Tensor:
     references = as_image(world.render(scenes))
     images = [
-        studio.draw(text, seed, studio.with_picture(references[seed : seed + 1], weight)) for seed, text in enumerate(texts)
+        studio.draw(text, seed, studio.with_picture(references[seed : seed + 1], weight))
+        for seed, text in enumerate(texts)
     ]
     return as_pictures(torch.cat(images))
 
 
 def other_shapes(scenes: world.Scenes) -> Tensor:
     """A shape for each scene that is not its own."""
-    step = torch.randint(1, len(world.SHAPES), (len(scenes),), generator=torch.Generator().manual_seed(HELD_OUT_SEED + 1))
+    step = torch.randint(
+        1, len(world.SHAPES), (len(scenes),), generator=torch.Generator().manual_seed(HELD_OUT_SEED + 1)
+    )
     return (scenes.labels[:, 0] + step) % len(world.SHAPES)
 
 
@@ -101,7 +104,10 @@ def measure(studio: Studio, judge: AttributeClassifier, count: int, folder: Path
     lines = ["| condition | shape | colour | texture | background | outline |", "|---|---|---|---|---|---|"]
     lines += [f"| {name} | {agreement(judge, drawn, scenes.labels).row()} |" for name, drawn in rows.items()]
     lines += ["| chance | 17 | 12 | 33 | 12 | |", ""]
-    lines += ["| weight | text's shape | picture's shape | colour | texture | background |", "|---|---|---|---|---|---|"]
+    lines += [
+        "| weight | text's shape | picture's shape | colour | texture | background |",
+        "|---|---|---|---|---|---|",
+    ]
     for weight, drawn in conflict.items():
         values = conflict_row(judge, drawn, scenes, named)
         lines.append(f"| {weight} | " + " | ".join(f"{value:.0f}" for value in values) + " |")
@@ -121,4 +127,6 @@ def main(arguments: Sequence[str]) -> None:
         tables = measure(Studio(options.weights), load_judge(options.weights), options.cases, options.output)
     note = f"{options.cases} held-out cases, {SAMPLER}, {STEPS} steps, cfg {CFG}; agreement in %, outline as overlap."
     minutes = (time.monotonic() - started) / 60
-    (options.output / "results.md").write_text(f"{note} Measured in {minutes:.1f} minutes.\n\n{tables}\n", encoding="utf-8")
+    (options.output / "results.md").write_text(
+        f"{note} Measured in {minutes:.1f} minutes.\n\n{tables}\n", encoding="utf-8"
+    )

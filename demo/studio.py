@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import folder_paths
-import nodes as host_nodes
 import torch
 from torch import Tensor
 
@@ -16,6 +16,8 @@ from ..nodes.encode import EncodeImagePrompt
 from ..nodes.load import LoadIPAdapter
 from . import clip_vision, model
 from .files import WEIGHTS
+
+host_nodes: Any = importlib.import_module("nodes")  # the host's; for type checkers this name is our own package
 
 SIZE, STEPS, CFG, SAMPLER, SCHEDULER = 128, 20, 3.5, "ddim", "ddim_uniform"
 

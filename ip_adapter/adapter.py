@@ -104,12 +104,14 @@ class Adapter:
             torch.full((len(sides[NEGATIVE]),), sum(weights) / len(weights)),
             torch.tensor(weights).repeat_interleave(self.spec.tokens),
         ]
-        # Attention over the same tokens twice equals attention over them once, so repeating makes both sides equal long.
+        # Attention over the same tokens twice equals attention over them once: repeating makes both sides equal long.
         length = math.lcm(*map(len, sides))
         rows, scales = ([x.repeat(length // len(x), *[1] * (x.ndim - 1)) for x in part] for part in (sides, strengths))
         result = ImageTokens(torch.stack(rows), torch.stack(scales).to(device))
         if not bool(result.rows.isfinite().all()):
-            raise AdapterFileError(f"{self.source.name} makes NaN of a sound image prompt, so it is damaged. Download it again.")
+            raise AdapterFileError(
+                f"{self.source.name} makes NaN of a sound image prompt, so it is damaged. Download it again."
+            )
         return result
 
     def _negative_features(self, prompt: ImagePrompt, positive: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ class SafetensorsFile:
                 )
             opened = safe_open(self.path, framework="pt")
         with opened as file:
-            # Only what reading raises is the file's fault; the caller's own errors pass through this generator unchanged.
+            # Only what reading raises is the file's fault; the caller's own errors pass through unchanged.
             yield _named_errors(self.path)(file.get_tensor)
 
 
@@ -96,7 +96,9 @@ def read_tensors(path: Path) -> TensorSource:
     """
     with _named_errors(path):
         if not path.is_file():
-            raise AdapterFileError(f"There is no adapter file at {path}. Refresh the node list, or choose another file.")
+            raise AdapterFileError(
+                f"There is no adapter file at {path}. Refresh the node list, or choose another file."
+            )
     return SafetensorsFile.read(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
 
 
@@ -133,8 +135,8 @@ def _named_errors(path: Path) -> Iterator[None]:
         ) from error
     except UnpicklingError as error:
         raise AdapterFileError(
-            f"{path.name} was not read, because it is damaged or holds something other than plain tensors, which could run "
-            "code. Get the adapter as .safetensors, or from its original source."
+            f"{path.name} was not read, because it is damaged or holds something other than plain tensors, which could "
+            "run code. Get the adapter as .safetensors, or from its original source."
         ) from error
     except OSError as error:
         raise AdapterFileError(f"{path.name} cannot be read ({error}). Check the file and its permissions.") from error

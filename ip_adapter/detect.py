@@ -47,12 +47,32 @@ _FACE = _any_of(
 RELATIVES = (
     Relative("an IP-Adapter for Flux", "it needs nodes for Flux", _any_starts("ip_adapter_proj_model.")),
     Relative("a FaceID adapter", "its node, ApplyFaceID, is not part of this version", _FACE),
-    Relative("a PuLID adapter", "it needs the PuLID nodes", _any_starts("id_adapter", "pulid_", "image_proj.mapping_0", "image_proj.id_embedding_mapping.")),
-    Relative("a LoRA", "put it into models/loras and use LoraLoader", _any_contains("lora_down.", "lora.down.", "lora_A.")),
-    Relative("a ControlNet", "put it into models/controlnet and use ControlNetLoader", _any_starts("zero_convs.", "control_model.", "input_hint_block.", "controlnet_")),
-    Relative("a CLIP vision encoder", "put it into models/clip_vision and use CLIPVisionLoader", _any_starts("vision_model.", "visual.")),
-    Relative("a whole checkpoint", "put it into models/checkpoints and use CheckpointLoaderSimple", _any_starts("model.diffusion_model.")),
-)  # fmt: skip
+    Relative(
+        "a PuLID adapter",
+        "it needs the PuLID nodes",
+        _any_starts("id_adapter", "pulid_", "image_proj.mapping_0", "image_proj.id_embedding_mapping."),
+    ),
+    Relative(
+        "a LoRA",
+        "put it into models/loras and use LoraLoader",
+        _any_contains("lora_down.", "lora.down.", "lora_A."),
+    ),
+    Relative(
+        "a ControlNet",
+        "put it into models/controlnet and use ControlNetLoader",
+        _any_starts("zero_convs.", "control_model.", "input_hint_block.", "controlnet_"),
+    ),
+    Relative(
+        "a CLIP vision encoder",
+        "put it into models/clip_vision and use CLIPVisionLoader",
+        _any_starts("vision_model.", "visual."),
+    ),
+    Relative(
+        "a whole checkpoint",
+        "put it into models/checkpoints and use CheckpointLoaderSimple",
+        _any_starts("model.diffusion_model."),
+    ),
+)
 
 
 def describe(shapes: Shapes, name: str) -> AdapterSpec:
@@ -65,8 +85,12 @@ def describe(shapes: Shapes, name: str) -> AdapterSpec:
         raise NotAnAdapterError(_not_an_adapter(shapes, name))
     empty = next((key for key, shape in shapes.items() if 0 in shape), None)
     if empty is not None:
-        raise AdapterFileError(f"{name} is damaged: {empty} is empty, of shape {shapes[empty]}. Download the file again.")
-    inner = {key.removeprefix(PROJECTOR_PREFIX): shape for key, shape in shapes.items() if key.startswith(PROJECTOR_PREFIX)}
+        raise AdapterFileError(
+            f"{name} is damaged: {empty} is empty, of shape {shapes[empty]}. Download the file again."
+        )
+    inner = {
+        key.removeprefix(PROJECTOR_PREFIX): shape for key, shape in shapes.items() if key.startswith(PROJECTOR_PREFIX)
+    }
     widths, context_width = _site_widths(shapes, sites, name)
     for projector in PROJECTORS:
         config = projector.recognise(inner, context_width)
@@ -91,13 +115,15 @@ def _site_widths(shapes: Shapes, sites: list[int], name: str) -> tuple[tuple[int
         value = shapes.get(f"{SITE_PREFIX}{index}.to_v_ip.weight")
         if value is None or key != value or len(value) != 2:
             raise AdapterFileError(
-                f"{name} is incomplete: cross-attention {index} has a key matrix {key} and a value matrix {value}, which "
-                "should be two matrices of one shape. Download the file again."
+                f"{name} is incomplete: cross-attention {index} has a key matrix {key} and a value matrix {value}; "
+                "they should be two matrices of one shape. Download the file again."
             )
         widths.append(value[0])
         contexts.add(value[1])
     if len(contexts) != 1:
-        raise AdapterFileError(f"{name} is damaged: its matrices expect contexts of different widths {sorted(contexts)}.")
+        raise AdapterFileError(
+            f"{name} is damaged: its matrices expect contexts of different widths {sorted(contexts)}."
+        )
     return tuple(widths), contexts.pop()
 
 

@@ -39,5 +39,7 @@ def site_factors(weight_type: str, layer_weights: LayerWeights | None, sites: Se
     known = {site.name for site in sites} | {" ".join(map(str, site.block[:2])) for site in sites}
     unknown = [name for name, _ in layer_weights.factors if name not in known]
     if unknown:
-        raise SettingError(f"The model has no cross-attention named {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
+        raise SettingError(
+            f"The model has no cross-attention named {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
+        )
     return [factor * layer_weights.at(site) for factor, site in zip(factors, sites, strict=True)]

@@ -65,4 +65,3 @@ def _cell_means(pixels: int, cells: int, start: float, length: float) -> Tensor:
     overlap = torch.minimum(edges[1:, None], position + 1) - torch.maximum(edges[:-1, None], position)
     overlap = overlap.clamp(min=0)
     return overlap / overlap.sum(dim=1, keepdim=True).clamp(min=1e-12)
-

@@ -66,7 +66,7 @@ def apply_mask(pictures: Tensor, mask: Tensor) -> Tensor:
 
 
 def fitted(pictures: Tensor, size: int, fit: Fit) -> Float[Tensor, "squares 3 size size"]:
-    """Squares of the encoder's size, in steps of 1/255, so that the host's own preprocessing leaves them as they are."""
+    """Squares of the encoder's size in steps of 1/255, which the host's own preprocessing leaves as they are."""
     squares = {Fit.CROP: _crop, Fit.PAD: _pad, Fit.STRETCH: _stretch, Fit.TILES: _tiles}[fit](pictures, size)
     return (squares.clamp(0, 1) * 255).round() / 255
 
@@ -84,7 +84,7 @@ def _stretch(pictures: Tensor, size: int) -> Tensor:
 def _crop(pictures: Tensor, size: int) -> Tensor:
     height, width = pictures.shape[-2:]
     scale = size / min(height, width)
-    # A very long picture is cut before it is enlarged: the middle may move by half a pixel, but nothing huge is made.
+    # A very long picture is cut before it is enlarged: its middle may move by half a pixel, nothing huge is made.
     longest = _LONGEST * min(height, width)
     if max(height, width) > longest:
         top, left = max(0, height - longest) // 2, max(0, width - longest) // 2

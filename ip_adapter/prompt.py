@@ -56,7 +56,9 @@ class ImagePrompt:
         if not len(self.positive):
             raise PictureError("An image prompt needs at least one picture, and got none. Connect an image.")
         if len(self.weights) != len(self.positive):
-            raise SettingError(f"Expected one weight per picture: {len(self.positive)} pictures, {len(self.weights)} weights.")
+            raise SettingError(
+                f"Expected one weight per picture: {len(self.positive)} pictures, {len(self.weights)} weights."
+            )
         if not all(side.finite for side in (self.positive, self.negative, self.zero_picture) if side is not None):
             raise PictureError(
                 "The image encoder gave NaN or infinite features. Load the encoder in another precision (ComfyUI's "

@@ -11,14 +11,16 @@ _GRID = 1000  # steps in which the host's map from progress to noise level is ta
 
 @dataclass(frozen=True)
 class WeightSchedule:
-    """A factor over sampling progress: straight lines between points (progress in [0, 1], factor), in ascending order."""
+    """A factor over sampling progress: straight lines between points (progress in [0, 1], factor), in order."""
 
     points: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
         places = [place for place, _ in self.points]
         if not places or places != sorted(places) or not 0 <= places[0] <= places[-1] <= 1:
-            raise SettingError(f"Expected schedule points in ascending order of progress from 0 to 1, got {self.points}.")
+            raise SettingError(
+                f"Expected schedule points in ascending order of progress from 0 to 1, got {self.points}."
+            )
 
     def at(self, progress: float) -> float:
         places = [place for place, _ in self.points]
@@ -55,7 +57,7 @@ def timing(
     """The timing of a range of progress, None when it is always 1. Raises SettingError for a range that is none."""
     if not 0 <= start_percent <= end_percent <= 1:
         raise SettingError(
-            f"Expected 0 <= start_percent <= end_percent <= 1, got {start_percent} and {end_percent}. Swap or correct them."
+            f"Expected 0 <= start_percent <= end_percent <= 1, got {start_percent} and {end_percent}. Correct them."
         )
     if start_percent == 0 and end_percent == 1 and schedule is None:
         return None

@@ -56,18 +56,18 @@ def check_base(spec: AdapterSpec, sites: tuple[Site, ...], file: str) -> None:
     expected = base_name(spec.context_width, len(spec.site_indices))
     if not sites:
         raise WrongBaseError(
-            f"{file} was trained for {expected}, but the connected model has no UNet cross-attention (it may be Flux, SD3 or "
-            "another transformer). Connect a model of the adapter's base."
+            f"{file} was trained for {expected}, but the connected model has no UNet cross-attention "
+            "(it may be Flux, SD3 or another transformer). Connect a model of the adapter's base."
         )
     given = base_name(sites[0].context_width, len(sites))
     if len(sites) != len(spec.site_indices) or any(site.context_width != spec.context_width for site in sites):
         raise WrongBaseError(
-            f"{file} was trained for {expected}, but the connected model is {given}. Connect a model of the adapter's base, or "
-            "choose an adapter for this one."
+            f"{file} was trained for {expected}, but the connected model is {given}. "
+            "Connect a model of the adapter's base, or choose an adapter for this one."
         )
     for site, width in zip(sites, spec.site_widths, strict=True):
         if site.width != width:
             raise WrongBaseError(
-                f"{file} was trained for {expected}, but at {site.name} it expects width {width} and the connected model, "
-                f"{given}, has {site.width}. Connect a model of the adapter's base."
+                f"{file} was trained for {expected}, but at {site.name} it expects width {width} and the "
+                f"connected model, {given}, has {site.width}. Connect a model of the adapter's base."
             )

@@ -17,7 +17,7 @@ from .status import Status, Stopwatch
 INTERRUPTED = 130
 EPILOG = """\
 The first run makes a Python environment and fetches ComfyUI 0.3.75 (about 3 GB and some minutes);
-later runs start in seconds. Nothing is written into this folder.
+later runs start in seconds. Nothing is written into this folder, except demo's pictures if you are in it.
 
 environment variables:
   COMFYUI_PATH             use this ComfyUI, with the Python that runs this command
@@ -32,8 +32,10 @@ def main(arguments: Sequence[str], root: Path, started: float) -> int:
     """Run the command that `arguments` name and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    # A terminated launcher cleans up like an interrupted one.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A launcher that is terminated, or whose terminal is closed, cleans up like an interrupted one.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _interrupt)
     command, options, extra = parse(arguments)
     try:
         return command.run(Call(root, options, extra, Status(), Stopwatch(started)))

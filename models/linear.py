@@ -9,7 +9,7 @@ from .shapes import Float
 
 @dataclass(frozen=True)
 class LinearConfig:
-    """Sizes of a `LinearProjector`: width of the pooled image embedding, number of tokens, width of the text context."""
+    """Sizes of a `LinearProjector`: width of the pooled embedding, number of tokens, width of the text context."""
 
     feature_width: int
     tokens: int

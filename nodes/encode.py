@@ -19,22 +19,24 @@ class EncodeImagePrompt(io.ComfyNode):
             node_id="EncodeImagePrompt",
             display_name="Encode Image Prompt",
             category=sockets.CATEGORY,
-            description="Turns one or more reference pictures into an image prompt, for any adapter of the same encoder.",
+            description="Turns reference pictures into an image prompt, for any adapter of the same encoder.",
             inputs=[
-                io.ClipVision.Input("clip_vision", tooltip="The image encoder the adapter was trained with; ViT-H for most."),
+                io.ClipVision.Input(
+                    "clip_vision", tooltip="The image encoder the adapter was trained with; ViT-H for most."
+                ),
                 io.Image.Input("image", tooltip="The reference: one picture, or a batch of several."),
                 io.Combo.Input(
                     "fit",
                     options=[fit.value for fit in Fit],
                     default=Fit.CROP.value,
-                    tooltip="How a picture that is not square is fitted: crop takes the middle square, pad shows all of it on a "
-                    "neutral ground, stretch distorts it, tiles adds squares that cover it to the padded whole.",
+                    tooltip="How a picture that is not square is fitted: crop takes the middle square, pad shows all "
+                    "of it on a neutral ground, stretch distorts it, tiles adds squares that cover it to the padded whole.",
                 ),
                 io.Combo.Input(
                     "combine",
                     options=[how.value for how in Combine],
                     default=Combine.CONCAT.value,
-                    tooltip="Several pictures: concat keeps the tokens of each, average makes one picture of their mean.",
+                    tooltip="Several pictures: concat keeps the tokens of each, average makes one of their mean.",
                 ),
                 io.Float.Input(
                     "weight",
@@ -44,11 +46,17 @@ class EncodeImagePrompt(io.ComfyNode):
                     step=0.05,
                     tooltip="How strongly these pictures speak, times the weight of Apply IP-Adapter.",
                 ),
-                io.Image.Input("negative_image", optional=True, tooltip="What the picture should not look like (cfg above 1)."),
-                io.Mask.Input("mask", optional=True, tooltip="The part of the reference that counts; the rest becomes neutral."),
+                io.Image.Input(
+                    "negative_image", optional=True, tooltip="What the picture should not look like (cfg above 1)."
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="The part of the reference that counts; the rest becomes neutral."
+                ),
             ],
             outputs=[
-                sockets.ImagePrompt.Output(display_name="image_prompt", tooltip="The image prompt, for Apply IP-Adapter."),
+                sockets.ImagePrompt.Output(
+                    display_name="image_prompt", tooltip="The image prompt, for Apply IP-Adapter."
+                ),
                 io.Image.Output(display_name="image", tooltip="Exactly what the encoder saw."),
             ],
         )

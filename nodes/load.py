@@ -21,14 +21,14 @@ class LoadIPAdapter(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=host.adapter_files(),
-                    tooltip="A file in models/ipadapter. It must fit the base model and the image encoder you connect later; "
-                    "Apply IP-Adapter checks both.",
+                    tooltip="A file in models/ipadapter. It must fit the base model and the image encoder you connect "
+                    "later; Apply IP-Adapter checks both.",
                 ),
                 io.Combo.Input(
                     "variant",
                     options=["auto"],
                     default="auto",
-                    tooltip="What the file's tensors cannot tell. All kinds of this version are recognised by themselves.",
+                    tooltip="What the file's tensors cannot tell. All kinds of this version are recognised.",
                 ),
             ],
             outputs=[sockets.IPAdapter.Output(display_name="ip_adapter", tooltip="The adapter, for Apply IP-Adapter.")],

@@ -32,7 +32,9 @@ def site_tensors(sites: tuple[Site, ...], generator: torch.Generator, scale: flo
     }
 
 
-def adapter_tensors(sites: tuple[Site, ...], kind: str = "standard", seed: int = 0, feature_width: int | None = None) -> dict[str, Tensor]:
+def adapter_tensors(
+    sites: tuple[Site, ...], kind: str = "standard", seed: int = 0, feature_width: int | None = None
+) -> dict[str, Tensor]:
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     context_width = sites[0].context_width

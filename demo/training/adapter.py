@@ -25,7 +25,14 @@ from .run import Recipe, Run
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
-    samples=80_000, batch=32, learning_rate=1e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, ema=0.998, seed=61
+    samples=64_000,
+    batch=32,
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    warmup_steps=100,
+    decay_from=0.5,
+    ema=0.998,
+    seed=61,
 )
 TOKENS = 4
 DROP = 0.05  # the paper's chance for each of: no text, no picture, neither

@@ -130,7 +130,9 @@ def train(folder: Path) -> Autoencoder:
 
 
 def _padded(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
-    padding = [extra for size, wanted in zip(weight.shape[::-1], shape[::-1], strict=True) for extra in (0, wanted - size)]
+    padding = [
+        extra for size, wanted in zip(weight.shape[::-1], shape[::-1], strict=True) for extra in (0, wanted - size)
+    ]
     return functional.pad(weight, padding)
 
 

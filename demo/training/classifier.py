@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from .. import world
@@ -17,8 +17,12 @@ from ..judge import AttributeClassifier
 from .autoencoder import Autoencoder
 from .run import Recipe, Run
 
-TEACHER = Recipe(samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=21)
-JUDGE = Recipe(samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=22)
+TEACHER = Recipe(
+    samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=21
+)
+JUDGE = Recipe(
+    samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=22
+)
 
 
 def labelled_pictures(batch: int, generator: torch.Generator, size: int = 64) -> tuple[Tensor, Tensor]:
@@ -37,7 +41,8 @@ def attribute_loss(scores: list[Tensor], labels: Tensor) -> Tensor:
 def accuracy(scores: list[Tensor], labels: Tensor) -> list[float]:
     """Share of right answers per attribute, in percent."""
     return [
-        100 * (score.argmax(dim=1) == label).float().mean().item() for score, label in zip(scores, labels.T, strict=True)
+        100 * (score.argmax(dim=1) == label).float().mean().item()
+        for score, label in zip(scores, labels.T, strict=True)
     ]
 
 

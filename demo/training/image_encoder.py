@@ -14,7 +14,14 @@ from .host_classes import build_image_encoder
 from .run import Recipe, Run
 
 RECIPE = Recipe(
-    samples=200_000, batch=64, learning_rate=1e-3, betas=(0.9, 0.98), weight_decay=0.05, warmup_steps=300, decay_from=0.5, seed=31
+    samples=200_000,
+    batch=64,
+    learning_rate=1e-3,
+    betas=(0.9, 0.98),
+    weight_decay=0.05,
+    warmup_steps=300,
+    decay_from=0.5,
+    seed=31,
 )
 _MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # of CLIP's preprocessing
 _STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]

@@ -46,7 +46,7 @@ class Run:
         self.file = folder / f"{name}.resume.pt"
         parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            parameters, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+            parameters, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
         self.average = {k: v.clone() for k, v in model.state_dict().items()}
         self.generator = torch.Generator().manual_seed(recipe.seed)

@@ -16,7 +16,14 @@ from .latents import Pool
 from .run import Recipe, Run
 
 RECIPE = Recipe(
-    samples=340_000, batch=32, learning_rate=1.5e-3, weight_decay=0.01, warmup_steps=150, decay_from=0.65, ema=0.999, seed=51
+    samples=256_000,
+    batch=32,
+    learning_rate=1.5e-3,
+    weight_decay=0.01,
+    warmup_steps=150,
+    decay_from=0.65,
+    ema=0.999,
+    seed=51,
 )
 KEEP, EMPTY = 0.88, 0.10  # chance that a part of a caption stays; chance that there is no caption
 

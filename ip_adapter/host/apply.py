@@ -1,6 +1,5 @@
 """An adapter and an image prompt into a clone of the host's model."""
 
-# pyright: basic
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,12 +71,16 @@ def _branches(
     comfy.model_management.free_memory(_working_memory(adapter), device)
     dtype = _compute_dtype(model)
     progress = Progress(len(sites))
-    computed = adapter.key_values(prompt, [site for site, _ in sites], [factor for _, factor in sites], device, progress)
+    computed = adapter.key_values(
+        prompt, [site for site, _ in sites], [factor for _, factor in sites], device, progress
+    )
     branches = {item.site: SiteBranch(application, item, dtype) for item in computed}
-    if not all(bool(branch.key.isfinite().all()) and bool(branch.value.isfinite().all()) for branch in branches.values()):
+    if not all(
+        bool(branch.key.isfinite().all()) and bool(branch.value.isfinite().all()) for branch in branches.values()
+    ):
         raise AdapterFileError(
-            f"{adapter.source.name} gives keys or values that are NaN or too large for {dtype}. Use the file's float32 version, "
-            "a lower weight, or run ComfyUI with --bf16-unet or --fp32-unet."
+            f"{adapter.source.name} gives keys or values that are NaN or too large for {dtype}. "
+            "Use the file's float32 version, a lower weight, or run ComfyUI with --bf16-unet or --fp32-unet."
         )
     return branches
 

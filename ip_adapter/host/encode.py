@@ -1,6 +1,5 @@
 """The host's CLIP vision models as image encoders of the core."""
 
-# pyright: basic
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +42,8 @@ class HostEncoder:
 def _features(pooled: Tensor, penultimate: Tensor) -> Features:
     if pooled.ndim != 2 or penultimate.ndim != 3:
         raise WrongEncoderError(
-            f"This vision encoder gives features of shapes {tuple(pooled.shape)} and {tuple(penultimate.shape)}, not the pooled "
-            "embedding and the patches of a CLIP model. Load a CLIP vision model (ViT-H for most adapters)."
+            f"This vision encoder gives features of shapes {tuple(pooled.shape)} and {tuple(penultimate.shape)}, not "
+            "the pooled embedding and the patches of a CLIP model. Load a CLIP vision model (ViT-H for most adapters)."
         )
     return Features(pooled.float().cpu(), penultimate.float().cpu())
 

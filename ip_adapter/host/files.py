@@ -1,6 +1,5 @@
 """The host's folder of adapter files."""
 
-# pyright: basic
 from pathlib import Path
 
 import folder_paths
@@ -28,7 +27,9 @@ def adapter_path(file: str) -> Path:
     path = folder_paths.get_full_path(FOLDER, file)
     if path is None:
         searched = ", ".join(folder_paths.get_folder_paths(FOLDER))
-        raise AdapterFileError(f"There is no adapter file {file!r}. Searched: {searched}. Put it there and refresh (R).")
+        raise AdapterFileError(
+            f"There is no adapter file {file!r}. Searched: {searched}. Put it there and refresh (R)."
+        )
     return Path(path)
 
 

@@ -1,6 +1,5 @@
 """The host's progress bar and cancel button."""
 
-# pyright: basic
 import comfy.model_management
 import comfy.utils
 

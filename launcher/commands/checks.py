@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,14 +72,10 @@ def _environment(cache: Path, host: Host, browser: str | None) -> dict[str, str]
     result = {
         HOST_VARIABLE: str(host.path),
         "PYRIGHT_PYTHON_CACHE_DIR": str(cache / "pyright"),
-        # The bundled Node.js: one on the machine may be too old.
-        "PYRIGHT_PYTHON_GLOBAL_NODE": "0",
         "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
     }
     if browser is not None:
         result[BROWSER_VARIABLE] = browser
-    if sys.stdout.isatty():
-        result["FORCE_COLOR"] = "1"
     return result
 
 

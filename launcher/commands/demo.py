@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from argparse import ArgumentParser
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,18 @@ DEFAULT_OUTPUT = "ip-adapter-demo"
 class Job:
     """One workflow with one reference picture."""
 
-    name: str
+    workflow: str
+    picture: Path
     caption: str
     graph: Graph
+
+    @property
+    def name(self) -> str:
+        return f"{self.workflow} with {self.picture.name}"
 
 
 def run(call: Call) -> int:
     """Make the pictures and say where they are."""
-    output = _output_folder(call.options.output)
     absent = missing_weights(call.root)
     if absent:
         raise LauncherError(
@@ -44,6 +49,7 @@ def run(call: Call) -> int:
             "They belong to the repository: fetch it again, or train them with 'run.py demo-weights'."
         )
     cache = make_cache()
+    output = output_folder(call.options.output, Path.cwd(), cache)
     host = prepare_host(call.root, cache, call.status)
     with running_server(host, call.root, cache, call.status) as server:
         jobs = read_jobs(call.root, server.object_info())
@@ -64,44 +70,38 @@ def read_jobs(root: Path, object_info: dict[str, Any]) -> list[Job]:
     for name, changes in table["workflows"].items():
         workflow = json.loads((root / "workflows" / f"{name}.json").read_text("utf-8"))
         graph = substitute(convert(workflow, object_info), table["everywhere"] | changes)
-        for picture, caption in table["pictures"].items():
-            if not (root / PICTURES / picture).is_file():
+        for file_name, caption in table["pictures"].items():
+            picture = root / PICTURES / file_name
+            if not picture.is_file():
                 raise LauncherError(
-                    f"Reading {TABLE.name}: there is no {PICTURES}/{picture}. Mend the table or put the picture there."
+                    f"Reading {TABLE.name}: there is no {picture}. Mend the table or put the picture there."
                 )
-            job_graph = substitute(graph, {table["reference_input"]: picture})
-            jobs.append(Job(f"{name} with {picture}", caption, job_graph))
+            jobs.append(Job(name, picture, caption, substitute(graph, {table["reference_input"]: file_name})))
     return jobs
 
 
 def _make(server: Server, job: Job, output: Path, call: Call) -> list[Path]:
-    """Run one job, copy its pictures to `output`, and return where they are."""
+    """Run one job, put its pictures and its reference into `output`, and return where its pictures are."""
     entry = server.run(job.graph, report=lambda activity: call.status.show(f"{job.name}: {activity}"))
     paths: list[Path] = []
-    stem = job.name.replace(" with ", "_").rsplit(".", 1)[0]
-    for picture in pictures(entry):
-        if picture.kind != "output":
-            continue  # previews
-        ending = Path(picture.filename).suffix
-        path = output / f"{stem}_{len(paths) + 1}{ending}"
+    saved = [picture for picture in pictures(entry) if picture.kind == "output"]  # the others are previews
+    for number, picture in enumerate(saved, start=1):
+        path = output / f"{job.workflow}_{job.picture.stem}_{number}{Path(picture.filename).suffix}"
         path.write_bytes(server.fetch(picture))
         paths.append(path)
-    for reference in (call.root / PICTURES).glob("*"):
-        if reference.name in job.name:
-            shutil.copyfile(reference, output / f"reference_{reference.name}")
+    shutil.copyfile(job.picture, output / f"reference_{job.picture.name}")
     return paths
 
 
-def _output_folder(chosen: str | None) -> Path:
-    folder = Path(chosen).expanduser() if chosen else Path.cwd() / DEFAULT_OUTPUT
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        raise LauncherError(f"Making the output folder {folder}: it cannot be written. Choose another with --output.")
-    return folder.absolute()
+def output_folder(chosen: str | None, here: Path, cache: Path) -> Path:
+    """A folder for the pictures: the chosen one, else one in `here`, else (where that is read-only) one in `cache`."""
+    wanted = [Path(chosen).expanduser()] if chosen else [here / DEFAULT_OUTPUT, cache / DEFAULT_OUTPUT]
+    for folder in wanted:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder.absolute()
+    raise LauncherError(f"Making the output folder {wanted[0]}: it cannot be written. Choose another with --output.")
 
 
 def _add_options(parser: ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """Adapter files of both containers: the same tensors, read lazily."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ MEGABYTE = 1 << 20
 @pytest.fixture
 def groups(generator):
     """The two dictionaries of a published file, in several precisions."""
-    proj = {"proj.weight": torch.randn(8, 4, generator=generator), "norm.bias": torch.randn(4, generator=generator).bfloat16()}
+    proj = {
+        "proj.weight": torch.randn(8, 4, generator=generator),
+        "norm.bias": torch.randn(4, generator=generator).bfloat16(),
+    }
     sites = {f"{k}.to_{x}_ip.weight": torch.randn(6, 4, generator=generator).half() for k in (1, 31) for x in "kv"}
     return {"image_proj": proj, "ip_adapter": sites}
 
@@ -31,7 +35,9 @@ def contents(source):
 
 def same(given, expected):
     assert given.keys() == expected.keys()
-    assert all(given[name].dtype == expected[name].dtype and torch.equal(given[name], expected[name]) for name in expected)
+    assert all(
+        given[name].dtype == expected[name].dtype and torch.equal(given[name], expected[name]) for name in expected
+    )
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before PyTorch 1.6"])
@@ -66,7 +72,10 @@ def test_tensors_in_memory_are_a_source(groups):
 def sparse_file(path: Path, tensors: int, rows: int) -> None:
     """A safetensors file of float16 matrices (rows, 1024) whose data is a hole in the file."""
     size = rows * 1024 * 2
-    header = {f"t{n}": {"dtype": "F16", "shape": [rows, 1024], "data_offsets": [n * size, (n + 1) * size]} for n in range(tensors)}
+    header = {
+        f"t{n}": {"dtype": "F16", "shape": [rows, 1024], "data_offsets": [n * size, (n + 1) * size]}
+        for n in range(tensors)
+    }
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text)
     with path.open("r+b") as file:
@@ -93,11 +102,16 @@ def test_shapes_of_a_large_file_do_not_read_its_data(tmp_path):
 
 def test_missing_tensor_is_a_named_error(tmp_path, groups):
     save_file(flat(groups), tmp_path / "a.safetensors")
-    with read_tensors(tmp_path / "a.safetensors").open() as read, pytest.raises(AdapterFileError, match="a.safetensors"):
+    with (
+        read_tensors(tmp_path / "a.safetensors").open() as read,
+        pytest.raises(AdapterFileError, match=r"a\.safetensors"),
+    ):
         read("image_proj.nothing")
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("out of memory"), RuntimeError("elsewhere"), OSError("elsewhere")])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("out of memory"), RuntimeError("elsewhere"), OSError("elsewhere")]
+)
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])
 def test_errors_of_the_reader_are_not_blamed_on_the_file(tmp_path, groups, suffix, error):
     path = tmp_path / f"a.{suffix}"
@@ -105,3 +119,31 @@ def test_errors_of_the_reader_are_not_blamed_on_the_file(tmp_path, groups, suffi
     with pytest.raises(type(error)) as raised, read_tensors(path).open():
         raise error
     assert raised.value is error
+
+
+@pytest.fixture
+def stored(tmp_path, groups):
+    save_file(flat(groups), tmp_path / "stored.safetensors")
+    return tmp_path / "stored.safetensors"
+
+
+def test_file_that_changes_between_load_and_use(stored, groups):
+    source = read_tensors(stored)
+    save_file({name: tensor[:2] for name, tensor in flat(groups).items()}, stored)
+    with pytest.raises(AdapterFileError, match="changed on disk"), source.open():
+        pass
+
+
+def test_file_that_vanishes_between_load_and_use(stored):
+    source = read_tensors(stored)
+    stored.unlink()
+    with pytest.raises(AdapterFileError, match="cannot be read"), source.open():
+        pass
+
+
+def test_file_of_the_same_size_is_noticed_too(stored):
+    source = read_tensors(stored)
+    facts = stored.stat()
+    os.utime(stored, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1_000_000))
+    with pytest.raises(AdapterFileError, match="changed on disk"), source.open():
+        pass

@@ -27,7 +27,9 @@ def resampler(inner, heads, context, feature_width=1280, depth=4, queries=16):
     shapes |= {"proj_out.weight": (context, inner), "proj_out.bias": (context,)}
     for layer in range(depth):
         attention, feedforward = f"layers.{layer}.0", f"layers.{layer}.1"
-        shapes |= norm(f"{attention}.norm1", inner) | norm(f"{attention}.norm2", inner) | norm(f"{feedforward}.0", inner)
+        shapes |= (
+            norm(f"{attention}.norm1", inner) | norm(f"{attention}.norm2", inner) | norm(f"{feedforward}.0", inner)
+        )
         shapes[f"{attention}.to_q.weight"] = (64 * heads, inner)
         shapes[f"{attention}.to_kv.weight"] = (128 * heads, inner)
         shapes[f"{attention}.to_out.weight"] = (inner, 64 * heads)
@@ -59,7 +61,13 @@ PUBLISHED = {
     "ip-adapter-plus-face_sdxl_vit-h": (file_of(resampler(1280, 20, 2048), *SDXL), 191, 847_517_512),
     "ip_plus_composition_sdxl": (file_of(resampler(1280, 20, 2048), *SDXL), 191, None),
 }
-HOSTILE = ("", "ip-adapter-faceid-plusv2_sdxl_lora.bin", "flux controlnet unnorm.safetensors", "../../\n\0.pth", "п" * 300)
+HOSTILE = (
+    "",
+    "ip-adapter-faceid-plusv2_sdxl_lora.bin",
+    "flux controlnet unnorm.safetensors",
+    "../../\n\0.pth",
+    "п" * 300,
+)
 
 
 def expected(name):
@@ -95,7 +103,7 @@ def test_published_file_is_recognised_under_any_name(name):
     assert describe(dict(reversed(shapes.items())), name) == expected(name)
 
 
-@pytest.mark.parametrize("queries, depth, heads, inner", [(4, 1, 1, 64), (32, 6, 5, 96), (77, 2, 8, 512)])
+@pytest.mark.parametrize(("queries", "depth", "heads", "inner"), [(4, 1, 1, 64), (32, 6, 5, 96), (77, 2, 8, 512)])
 def test_every_size_of_a_custom_resampler_comes_from_its_tensors(queries, depth, heads, inner):
     shapes = file_of(resampler(inner, heads, 1024, 384, depth, queries), (320, 640), 1024)
     spec = describe(shapes, "custom")
@@ -105,7 +113,9 @@ def test_every_size_of_a_custom_resampler_comes_from_its_tensors(queries, depth,
 
 @pytest.mark.parametrize("tokens", [1, 4, 16])
 def test_token_count_of_a_custom_linear_projector(tokens):
-    shapes = file_of(linear(768, 1024) | {"proj.weight": (tokens * 1024, 768), "proj.bias": (tokens * 1024,)}, (320,), 1024)
+    shapes = file_of(
+        linear(768, 1024) | {"proj.weight": (tokens * 1024, 768), "proj.bias": (tokens * 1024,)}, (320,), 1024
+    )
     assert describe(shapes, "custom").projector == LinearConfig(768, tokens, 1024)
 
 
@@ -118,7 +128,9 @@ DAMAGES = {
     "another context": lambda shapes: shapes.update({K: (640, 1024), V: (640, 1024)}),
     "flattened": lambda shapes: shapes.update({K: (640 * 768,), V: (640 * 768,)}),
     "no dimension": lambda shapes: shapes.update({K: (), V: ()}),
-    "nothing in it": lambda shapes: shapes.update({name: (shape[0], 0) for name, shape in shapes.items() if "_ip." in name}),
+    "nothing in it": lambda shapes: shapes.update(
+        {name: (shape[0], 0) for name, shape in shapes.items() if "_ip." in name}
+    ),
 }
 
 

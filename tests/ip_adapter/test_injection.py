@@ -6,7 +6,15 @@ import pytest
 import torch
 from factories import relative_error
 from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, KeyValue
-from ip_adapter_nodes.ip_adapter.injection import OPTION, Application, Evaluation, Evaluator, SiteBranch, SitePatch, record_areas
+from ip_adapter_nodes.ip_adapter.injection import (
+    OPTION,
+    Application,
+    Evaluation,
+    Evaluator,
+    SiteBranch,
+    SitePatch,
+    record_areas,
+)
 from ip_adapter_nodes.ip_adapter.mask import WHOLE, Region, grid_factors
 from ip_adapter_nodes.ip_adapter.schedule import Timing
 from ip_adapter_nodes.ip_adapter.sites import Site
@@ -41,7 +49,7 @@ def by_hand(branch, query, chunks, factor=1.0, masks=None):
 
 
 def run(patch, query, **options):
-    return patch(query, None, None, options)
+    return patch(query, query, query, options)
 
 
 @pytest.mark.parametrize("chunks", [(1, 0), (0, 1), (0,), (1,), (0, 0), (1, 1), (0, 1, 0), (1, 0, 0, 1)], ids=str)
@@ -56,7 +64,10 @@ def test_rows_follow_cond_or_uncond_in_any_order(chunks, rows, generator):
 def test_without_the_hosts_word_all_rows_are_positive(generator):
     query = torch.randn(3, 12, 8, generator=generator)
     branch = branch_of()
-    assert relative_error((run(SitePatch(base, [branch]), query) - 10 * query).double(), by_hand(branch, query, (0,))) < 1e-5
+    assert (
+        relative_error((run(SitePatch(base, [branch]), query) - 10 * query).double(), by_hand(branch, query, (0,)))
+        < 1e-5
+    )
 
 
 def test_branches_add_up_on_a_foreign_base(generator):
@@ -95,10 +106,10 @@ def half_and_quarter():
 
 
 def test_region_weighs_every_query(generator):
-    query = torch.randn(4, 12, 8, generator=generator)
+    query = torch.randn(6, 12, 8, generator=generator)
     branch = branch_of(Application("here", None, Region(half_and_quarter())))
     windows = ((0.0, 0.0, 1.0, 1.0), (0.5, 0.25, 0.5, 0.75))
-    options = {OPTION: Evaluation({}, windows), "activations_shape": (4, 8, *GRID), "cond_or_uncond": [1, 0]}
+    options = {OPTION: Evaluation({}, windows), "activations_shape": (6, 8, *GRID), "cond_or_uncond": [1, 0]}
     image = run(SitePatch(base, [branch]), query, **options) - 10 * query
     masks = [grid_factors(half_and_quarter(), GRID, window) for window in windows]
     assert not torch.equal(*masks)
@@ -108,7 +119,7 @@ def test_region_weighs_every_query(generator):
 TIMED = Application("timed", Timing(10.0, 2.0, None, ()), None)
 
 
-@pytest.mark.parametrize("sigma, acts", [(10.1, False), (10.0, True), (2.0, True), (1.9, False)])
+@pytest.mark.parametrize(("sigma", "acts"), [(10.1, False), (10.0, True), (2.0, True), (1.9, False)])
 def test_evaluator_decides_once_for_all_sites(sigma, acts, generator):
     seen = {}
 
@@ -117,14 +128,16 @@ def test_evaluator_decides_once_for_all_sites(sigma, acts, generator):
         return extra
 
     options = {"cond_or_uncond": [1, 0], "other": 1}
-    extra = Evaluator([TIMED, ALWAYS])(executor, torch.zeros(2, 4, 3, 4), torch.tensor([sigma, sigma]), None, None, None, options, kept=5)
+    extra = Evaluator([TIMED, ALWAYS])(
+        executor, torch.zeros(2, 4, 3, 4), torch.tensor([sigma, sigma]), None, None, None, options, kept=5
+    )
     assert extra == {"kept": 5}
     assert options == {"cond_or_uncond": [1, 0], "other": 1}
     assert seen[OPTION].factors == {TIMED: float(acts)}
     assert seen[OPTION].windows == (WHOLE, WHOLE)
     query = torch.randn(2, 12, 8, generator=generator)
     branch = branch_of(TIMED)
-    out = SitePatch(base, [branch])(query, None, None, seen)
+    out = SitePatch(base, [branch])(query, query, query, seen)
     assert torch.equal(out, 10 * query) == (not acts)
 
 
@@ -143,11 +156,13 @@ AREAS_AND_WINDOWS = {
 }
 
 
-@pytest.mark.parametrize("area, window", AREAS_AND_WINDOWS.values(), ids=AREAS_AND_WINDOWS)
+@pytest.mark.parametrize(("area", "window"), AREAS_AND_WINDOWS.values(), ids=AREAS_AND_WINDOWS)
 def test_areas_of_conditionings_reach_the_evaluator_as_windows(area, window):
     conds = [[{"uuid": "a", "area": area}, {"uuid": "b"}, {"uuid": "c", "area": None}], None]
     given = {"transformer_options": {"uuids": ["b", "a"]}, "kept": 1}
-    collected = record_areas(lambda *arguments: arguments[-1], None, conds, torch.zeros(1, 4, 6, 8), None, given)
+    collected = record_areas(
+        lambda *arguments: arguments[-1], None, conds, torch.zeros(1, 4, 6, 8), torch.ones(1), given
+    )
     assert given == {"transformer_options": {"uuids": ["b", "a"]}, "kept": 1}
     seen = {}
     arguments = (torch.zeros(2, 4, 3, 4), torch.ones(2), None, None, None, collected["transformer_options"])

@@ -4,7 +4,8 @@ from ip_adapter_nodes.ip_adapter.layer_weights import WEIGHT_TYPES, LayerWeights
 from ip_adapter_nodes.ip_adapter.sites import Site
 
 SITES = tuple(
-    Site(block, 8, 4, 1) for block in [("input", 1, 0), ("input", 1, 1), ("output", 10, 0), ("output", 1, 0), ("middle", 0, 0)]
+    Site(block, 8, 4, 1)
+    for block in [("input", 1, 0), ("input", 1, 1), ("output", 10, 0), ("output", 1, 0), ("middle", 0, 0)]
 )
 
 

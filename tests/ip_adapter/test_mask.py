@@ -59,7 +59,9 @@ def test_window_between_pixels_equals_a_crop_of_the_finer_mask(generator):
     mask = torch.rand(5, 5, generator=generator)
     fine = mask.repeat_interleave(8, 0).repeat_interleave(8, 1)
     expected = dense(fine[3:27, 11:39], (4, 6))
-    assert torch.allclose(grid_factors(mask, (4, 6), (3 / 40, 11 / 40, 24 / 40, 28 / 40)).double(), expected, atol=1e-6, rtol=0)
+    assert torch.allclose(
+        grid_factors(mask, (4, 6), (3 / 40, 11 / 40, 24 / 40, 28 / 40)).double(), expected, atol=1e-6, rtol=0
+    )
 
 
 def test_factors_of_a_region_are_one_row_per_chunk(generator):
@@ -76,6 +78,8 @@ def test_what_is_kept_is_reused_and_bounded():
     region, like = Region(torch.eye(4)), torch.empty(0)
     first = region.factors((2, 2), (WHOLE,), like)
     assert region.factors((2, 2), (WHOLE,), like) is first
+    assert not torch.equal(region.factors((2, 2), ((0.0, 0.0, 0.5, 0.5),), like), first)
+    assert region.factors((2, 2), (WHOLE,), like.double()).dtype is torch.float64
     assert deepcopy(region) is region
     for width in range(1, 3 * _MAX_KEPT):
         assert region.factors((1, width), (WHOLE,), like).shape == (1, 1, width, 1)

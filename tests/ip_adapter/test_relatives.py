@@ -5,8 +5,14 @@ from ip_adapter_nodes.ip_adapter.detect import describe
 from ip_adapter_nodes.ip_adapter.errors import AdapterError, NotAnAdapterError
 
 UNET_SITES = {f"ip_adapter.{k}.to_{x}_ip.weight": (320, 768) for k in range(1, 32, 2) for x in "kv"}
-FACE_LORA = {f"ip_adapter.{k}.to_{x}_lora.{side}.weight": (128, 320) for k in range(32) for x in "qkv" for side in ("down", "up")}
-FACE_MLP = {"image_proj.proj.0.weight": (1024, 512), "image_proj.proj.0.bias": (1024,), "image_proj.proj.2.weight": (3072, 1024)}
+FACE_LORA = {
+    f"ip_adapter.{k}.to_{x}_lora.{side}.weight": (128, 320) for k in range(32) for x in "qkv" for side in ("down", "up")
+}
+FACE_MLP = {
+    "image_proj.proj.0.weight": (1024, 512),
+    "image_proj.proj.0.bias": (1024,),
+    "image_proj.proj.2.weight": (3072, 1024),
+}
 FACE_MLP |= {"image_proj.proj.2.bias": (3072,), "image_proj.norm.weight": (768,), "image_proj.norm.bias": (768,)}
 RESAMPLER = {
     "image_proj.latents": (1, 16, 64),
@@ -29,18 +35,29 @@ RELATIVES = {
     "Flux, XLabs": ("an IP-Adapter for Flux", {"ip_adapter_proj_model.proj.weight": (16384, 768), XLABS: (3072, 4096)}),
     "PuLID, original": ("a PuLID adapter", {"id_adapter.mapping_0.weight": (1024, 1024)}),
     "PuLID, Flux": ("a PuLID adapter", {"pulid_ca.0.to_q.weight": (2048, 3072)}),
-    "PuLID, converted": ("a PuLID adapter", {"image_proj.body.0.weight": (1024, 1280), "image_proj.mapping_0.0.weight": (8, 8)} | UNET_SITES),
-    "PuLID 1.1, converted": ("a PuLID adapter", {"image_proj.id_embedding_mapping.0.weight": (1024, 1280)} | RESAMPLER | UNET_SITES),
+    "PuLID, converted": (
+        "a PuLID adapter",
+        {"image_proj.body.0.weight": (1024, 1280), "image_proj.mapping_0.0.weight": (8, 8)} | UNET_SITES,
+    ),
+    "PuLID 1.1, converted": (
+        "a PuLID adapter",
+        {"image_proj.id_embedding_mapping.0.weight": (1024, 1280)} | RESAMPLER | UNET_SITES,
+    ),
     "FaceID": ("a FaceID adapter", FACE_MLP | UNET_SITES | FACE_LORA),
     "FaceID without its LoRA": ("a FaceID adapter", FACE_MLP | UNET_SITES),
-    "FaceID Plus": ("a FaceID adapter", FACE_MLP | UNET_SITES | {"image_proj.perceiver_resampler.proj_in.weight": (768, 1280)}),
+    "FaceID Plus": (
+        "a FaceID adapter",
+        FACE_MLP | UNET_SITES | {"image_proj.perceiver_resampler.proj_in.weight": (768, 1280)},
+    ),
     "FaceID Portrait, unnorm": ("a FaceID adapter", RESAMPLER | UNET_SITES | {"image_proj.proj_in.weight": (64, 512)}),
 }
 
 
-@pytest.mark.parametrize("what, shapes", RELATIVES.values(), ids=RELATIVES)
+@pytest.mark.parametrize(("what", "shapes"), RELATIVES.values(), ids=RELATIVES)
 def test_relative_is_named_with_the_remedy(what, shapes):
-    with pytest.raises(NotAnAdapterError, match=rf"^some file\.bin is {what}, not an adapter for this node: \w+") as error:
+    with pytest.raises(
+        NotAnAdapterError, match=rf"^some file\.bin is {what}, not an adapter for this node: \w+"
+    ) as error:
         describe(shapes, "some file.bin")
     assert "\n" not in str(error.value)
 

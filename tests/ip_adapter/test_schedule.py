@@ -41,7 +41,9 @@ def test_a_step_takes_its_later_value():
     assert [schedule.at(place) for place in (0.499, 0.5, 0.501)] == [1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("points", [(), ((0.5, 1.0), (0.4, 1.0)), ((-0.1, 1.0),), ((0.0, 1.0), (1.1, 1.0)), ((math.nan, 1.0),)])
+@pytest.mark.parametrize(
+    "points", [(), ((0.5, 1.0), (0.4, 1.0)), ((-0.1, 1.0),), ((0.0, 1.0), (1.1, 1.0)), ((math.nan, 1.0),)]
+)
 def test_points_that_are_no_schedule(points):
     with pytest.raises(SettingError, match="ascending order"):
         WeightSchedule(points)
@@ -55,10 +57,12 @@ def test_range_includes_both_ends():
     when = timing(0.2, 0.6, None, to_sigma)
     first, last = to_sigma(0.2), to_sigma(0.6)
     assert [when.factor(sigma) for sigma in (first, last, (first + last) / 2)] == [1.0, 1.0, 1.0]
-    assert [when.factor(sigma) for sigma in (math.nextafter(first, 1e9), math.nextafter(last, 0.0), 1e9, 0.0)] == [0.0] * 4
+    assert [when.factor(sigma) for sigma in (math.nextafter(first, 1e9), math.nextafter(last, 0.0), 1e9, 0.0)] == [
+        0.0
+    ] * 4
 
 
-@pytest.mark.parametrize("start, end", [(0.0, 0.5), (0.5, 1.0)])
+@pytest.mark.parametrize(("start", "end"), [(0.0, 0.5), (0.5, 1.0)])
 def test_open_ends_include_every_noise_level(start, end):
     when = timing(start, end, None, to_sigma)
     assert when.factor(ddpm_sigmas()[-1]) == (start == 0.0)
@@ -86,7 +90,7 @@ def test_schedule_is_cut_to_the_range():
     assert [when.factor(to_sigma(progress)) for progress in (0.39, 0.41, 0.59, 0.61)] == [0.0, 2.0, 2.0, 0.0]
 
 
-@pytest.mark.parametrize("start, end", [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1), (math.nan, 1.0), (0.0, math.nan)])
+@pytest.mark.parametrize(("start", "end"), [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1), (math.nan, 1.0), (0.0, math.nan)])
 def test_ranges_that_are_none(start, end):
     with pytest.raises(SettingError, match="start_percent <= end_percent"):
         timing(start, end, None, to_sigma)

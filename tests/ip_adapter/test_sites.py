@@ -41,9 +41,13 @@ def fake_unet(name):
     """Registers the parts in another order than the published one, so that the order must come from their names."""
     count, inputs, outputs, middle, context = LAYOUTS[name]
     unet = nn.Module()
-    unet.middle_block = nn.ModuleList([nn.Identity(), transformer(*middle, context) if middle else nn.Identity(), nn.Identity()])
+    unet.middle_block = nn.ModuleList(
+        [nn.Identity(), transformer(*middle, context) if middle else nn.Identity(), nn.Identity()]
+    )
     for part, blocks in (("output_blocks", outputs), ("input_blocks", inputs)):
-        modules = [[nn.Identity(), transformer(*blocks[n], context)] if n in blocks else [nn.Identity()] for n in range(count)]
+        modules = [
+            [nn.Identity(), transformer(*blocks[n], context)] if n in blocks else [nn.Identity()] for n in range(count)
+        ]
         setattr(unet, part, nn.ModuleList(map(nn.ModuleList, modules)))
     return unet
 
@@ -59,7 +63,7 @@ def published_order(name):
     )
 
 
-@pytest.mark.parametrize("name, count", [("SD1.5", 16), ("SDXL", 70), ("SSD-1B", 34)])
+@pytest.mark.parametrize(("name", "count"), [("SD1.5", 16), ("SDXL", 70), ("SSD-1B", 34)])
 def test_sites_in_published_order(name, count):
     sites = find_sites(fake_unet(name))
     assert sites == published_order(name)
@@ -108,7 +112,11 @@ def test_message_names_the_base_of_the_file_and_the_given_one():
     spec = spec_for(tuple(Site(site.block, 2, 768, 1) for site in published_order("SD1.5")))
     with pytest.raises(WrongBaseError) as error:
         check_base(spec, published_order("SDXL"), "some.bin")
-    for part in ("some.bin", "Stable Diffusion 1.5 (16 cross-attentions, context width 768)", "SDXL (70 cross-attentions"):
+    for part in (
+        "some.bin",
+        "Stable Diffusion 1.5 (16 cross-attentions, context width 768)",
+        "SDXL (70 cross-attentions",
+    ):
         assert part in str(error.value)
 
 
@@ -130,5 +138,5 @@ def test_one_wrong_context_is_found(small):
 
 
 def test_one_site_too_few_is_found(small):
-    with pytest.raises(WrongBaseError, match="16 cross-attentions.*15 cross-attentions"):
+    with pytest.raises(WrongBaseError, match=r"16 cross-attentions.*15 cross-attentions"):
         check_base(spec_for(small), small[:-1], "x")

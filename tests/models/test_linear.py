@@ -25,7 +25,9 @@ def by_hand(weights, config, features):
 def test_equals_diffusers_and_the_formula(config, generator):
     projector = randomise(LinearProjector(config), generator)
     weights = projector.state_dict()
-    reference = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(weights, low_cpu_mem_usage=False)
+    reference = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(
+        weights, low_cpu_mem_usage=False
+    )
     features = torch.randn(3, config.feature_width, generator=generator)
     with torch.inference_mode():
         tokens = projector(features)

@@ -20,7 +20,9 @@ SIZES = {
 def test_equals_diffusers(config, generator):
     resampler = randomise(Resampler(config), generator)
     weights = resampler.state_dict()
-    reference = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(weights, low_cpu_mem_usage=False)
+    reference = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(
+        weights, low_cpu_mem_usage=False
+    )
     features = torch.randn(2, 257, config.feature_width, generator=generator)
     with torch.inference_mode():
         tokens = resampler(features)

@@ -20,7 +20,9 @@ FLAGS = [
     "--disable-sync",
 ]
 READY = "window.app && window.app.graph && window.app.extensionManager"
-OPEN = "async workflow => { await window.app.loadGraphData(workflow, true, true); return window.app.graph._nodes.length }"
+OPEN = (
+    "async workflow => { await window.app.loadGraphData(workflow, true, true); return window.app.graph._nodes.length }"
+)
 PROBLEMS = """() => window.app.graph._nodes.filter(n => n.has_errors || !n.constructor.nodeData && !n.isVirtualNode)
     .map(n => n.type)"""
 AS_PROMPT = "async () => (await window.app.graphToPrompt()).output"

@@ -67,7 +67,11 @@ def test_weight_zero_is_bitwise_the_graph_without_our_nodes(make, demo_graph):
             if value == [apply, 0]:
                 node["inputs"][name] = model
     bare = {key: node for key, node in without.items() if node["class_type"] not in OURS and key != apply}
-    bare = {key: node for key, node in bare.items() if node["class_type"] not in ("PreviewImage", "CLIPVisionLoader", "LoadImage")}
+    bare = {
+        key: node
+        for key, node in bare.items()
+        if node["class_type"] not in ("PreviewImage", "CLIPVisionLoader", "LoadImage")
+    }
     assert as_pictures(make(with_node)[1]).equal(as_pictures(make(bare)[1]))
 
 
@@ -86,7 +90,9 @@ def test_the_server_lists_our_workflows_as_templates(server):
 
 
 def test_our_error_reaches_the_user_with_its_message(server, demo_graph):
-    graph = demo_graph("01_first_image_prompt", **{"ApplyIPAdapter.start_percent": 0.9, "ApplyIPAdapter.end_percent": 0.1})
+    graph = demo_graph(
+        "01_first_image_prompt", **{"ApplyIPAdapter.start_percent": 0.9, "ApplyIPAdapter.end_percent": 0.1}
+    )
     with pytest.raises(PromptFailedError, match="0 <= start_percent <= end_percent"):
         server.run(graph)
 
