@@ -9,7 +9,7 @@ from typing import Any
 
 import comfy.clip_vision
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model_type": "clip_vision_model",
     "image_size": 64,
     "patch_size": 8,

@@ -9,7 +9,7 @@ from comfy import latent_formats, model_base, supported_models_base
 
 from .text_encoder import WIDTH, DemoClipModel, DemoTokenizer
 
-UNET = {
+UNET: dict[str, Any] = {
     "image_size": 16,
     "in_channels": 4,
     "out_channels": 4,

@@ -11,7 +11,7 @@ from . import vocabulary
 
 NAME = "demo"
 WIDTH = 128
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "num_hidden_layers": 2,
     "hidden_size": WIDTH,
     "num_attention_heads": 4,

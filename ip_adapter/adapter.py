@@ -12,13 +12,14 @@ from torch.nn import functional
 from ..models.shapes import Float
 from .checkpoint import ReadTensor, TensorSource, read_tensors
 from .detect import PROJECTOR_PREFIX, SITE_PREFIX, describe
-from .errors import AdapterFileError, WrongEncoderError
+from .errors import AdapterFileError, SettingError, WrongEncoderError
 from .names import encoder_name
 from .projectors import build_projector
 from .prompt import ImagePrompt, combined
 from .sites import Site
 from .spec import AdapterSpec, NegativeFeatures
 
+_MAX_TOKENS = 8192  # per side, where repetition would add them
 NEGATIVE, POSITIVE = 0, 1  # rows of everything that has both; this order matches the host's usual batch
 
 
@@ -106,6 +107,11 @@ class Adapter:
         ]
         # Attention over the same tokens twice equals attention over them once: repeating makes both sides equal long.
         length = math.lcm(*map(len, sides))
+        if length > max(_MAX_TOKENS, *map(len, sides)):
+            raise SettingError(
+                f"{len(positive)} positive and {len(negative)} negative pictures would need {length} tokens "
+                "to run side by side. Give as many of both, one negative picture, or combine them by average."
+            )
         rows, scales = ([x.repeat(length // len(x), *[1] * (x.ndim - 1)) for x in part] for part in (sides, strengths))
         result = ImageTokens(torch.stack(rows), torch.stack(scales).to(device))
         if not bool(result.rows.isfinite().all()):

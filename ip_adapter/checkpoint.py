@@ -4,7 +4,7 @@ Two containers are published: safetensors with the prefixes `image_proj.` and `i
 dictionaries `image_proj` and `ip_adapter`. Pickles are read with `weights_only`, which executes no code.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,7 @@ class SafetensorsFile:
             return cls(path, shapes, file.metadata() or {}, _stamp(path))
 
     @contextmanager
-    def open(self) -> Iterator[ReadTensor]:
+    def open(self) -> Generator[ReadTensor, None, None]:
         with _named_errors(self.path):
             if _stamp(self.path) != self.stamp:
                 raise AdapterFileError(
@@ -85,7 +85,7 @@ class TensorDict:
         return {key: tuple(tensor.shape) for key, tensor in self.tensors.items()}
 
     @contextmanager
-    def open(self) -> Iterator[ReadTensor]:
+    def open(self) -> Generator[ReadTensor, None, None]:
         yield self.tensors.__getitem__
 
 
@@ -126,7 +126,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def _named_errors(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except SafetensorError as error:

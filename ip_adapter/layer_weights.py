@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from .errors import SettingError
 from .sites import Site
@@ -12,6 +13,11 @@ class LayerWeights:
     """Factors by the name of a site ("output 1 0") or of a block ("output 1"); what is not named keeps 1."""
 
     factors: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        wrong = [name for name, factor in self.factors if not isfinite(factor)]
+        if wrong:
+            raise SettingError(f"Expected finite layer weights, got NaN or infinity for {', '.join(wrong)}.")
 
     def at(self, site: Site) -> float:
         table = dict(self.factors)

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 from .errors import SettingError
 
@@ -17,9 +18,10 @@ class WeightSchedule:
 
     def __post_init__(self) -> None:
         places = [place for place, _ in self.points]
-        if not places or places != sorted(places) or not 0 <= places[0] <= places[-1] <= 1:
+        ordered = bool(places) and places == sorted(places) and places[0] >= 0 and places[-1] <= 1
+        if not ordered or not all(isfinite(factor) for _, factor in self.points):
             raise SettingError(
-                f"Expected schedule points in ascending order of progress from 0 to 1, got {self.points}."
+                f"Expected finite factors at ascending points of progress from 0 to 1, got {self.points}."
             )
 
     def at(self, progress: float) -> float:

@@ -49,10 +49,7 @@ def run_quietly(
         lines = _lines(child)
         try:
             while True:
-                try:
-                    line = lines.get(timeout=TICK_SECONDS)
-                except queue.Empty:
-                    line = ""
+                line = _next(lines)
                 if line is None:
                     break
                 if line:
@@ -77,6 +74,14 @@ def _spawn(command: Sequence[str]) -> subprocess.Popen[str]:
         encoding="utf-8",
         errors="replace",
     )
+
+
+def _next(lines: queue.Queue[str | None]) -> str | None:
+    """The next line, or an empty one if none comes within a tick."""
+    try:
+        return lines.get(timeout=TICK_SECONDS)
+    except queue.Empty:
+        return ""
 
 
 def _lines(child: subprocess.Popen[str]) -> queue.Queue[str | None]:

@@ -7,7 +7,7 @@ they are plain tensors. The vocabulary: batch, pictures, tokens, queries, heads,
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from typing import Annotated as Float  # how a type checker reads jaxtyping's annotations
 else:
     try:
         from jaxtyping import Float

@@ -30,7 +30,7 @@ class EncodeImagePrompt(io.ComfyNode):
                     options=[fit.value for fit in Fit],
                     default=Fit.CROP.value,
                     tooltip="How a picture that is not square is fitted: crop takes the middle square, pad shows all "
-                    "of it on a neutral ground, stretch distorts it, tiles adds squares that cover it to the padded whole.",
+                    "of it on a neutral ground, stretch distorts it, tiles adds squares that cover it to the whole.",
                 ),
                 io.Combo.Input(
                     "combine",

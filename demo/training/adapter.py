@@ -25,7 +25,7 @@ from .run import Recipe, Run
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
-    samples=64_000,
+    samples=48_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,
@@ -105,11 +105,11 @@ def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> Tr
     features = _cached_embeddings(folder, encoder, pool)
 
     def loss() -> Tensor:
-        rows, latents = pool.batch(RECIPE.batch, run.generator)
-        timesteps = stratified_timesteps(RECIPE.batch, run.generator)
+        rows, latents = pool.batch(run.batch, run.generator)
+        timesteps = stratified_timesteps(run.batch, run.generator)
         noise = torch.randn(latents.shape, generator=run.generator)
         noisy, target = noising(latents, noise, timesteps)
-        chance = torch.rand(RECIPE.batch, generator=run.generator)
+        chance = torch.rand(run.batch, generator=run.generator)
         no_text, no_picture = (chance < DROP) | (chance >= 1 - DROP), (chance >= DROP) & (chance < 2 * DROP)
         no_picture |= chance >= 1 - DROP
         ids = caption_ids(pool.scenes.labels[rows], run.generator, KEEP_CAPTION, 0.0)

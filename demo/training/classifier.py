@@ -47,7 +47,7 @@ def accuracy(scores: list[Tensor], labels: Tensor) -> list[float]:
 
 
 def train(name: str, recipe: Recipe, folder: Path, autoencoder: Autoencoder | None = None) -> AttributeClassifier:
-    """Trains a classifier; with an autoencoder, half of its pictures have passed through it."""
+    """Trains a classifier; with an autoencoder, some of its pictures have passed through it."""
     torch.manual_seed(recipe.seed)
     model = AttributeClassifier()
     run = Run(name, recipe, model, folder)
@@ -72,8 +72,10 @@ def train(name: str, recipe: Recipe, folder: Path, autoencoder: Autoencoder | No
 
 
 def _restored(autoencoder: Autoencoder, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    pictures, labels = labelled_pictures(batch, generator, 128)
-    half = batch // 2
+    """Pictures of which an eighth has passed through the autoencoder, as finished pictures have."""
+    pictures, labels = labelled_pictures(batch, generator)
+    scenes = world.sample_scenes(batch // 8, generator)
     with torch.no_grad():
-        pictures[:half] = autoencoder.decode(autoencoder.encode(pictures[:half])).clamp(0, 1)
-    return functional.interpolate(pictures, size=64, mode="area"), labels
+        restored = autoencoder.decode(autoencoder.encode(world.render(scenes, 128))).clamp(0, 1)
+    small = functional.interpolate(restored, size=64, mode="area")
+    return torch.cat([pictures, small]), torch.cat([labels, scenes.labels])

@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from . import parallel
+
 log = logging.getLogger("demo.training")
 
 
@@ -49,7 +51,8 @@ class Run:
             parameters, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
         self.average = {k: v.clone() for k, v in model.state_dict().items()}
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.generator = torch.Generator().manual_seed(recipe.seed + 1000 * parallel.rank())
+        self.batch = recipe.batch // parallel.count()
         self.step = 0
         if self.file.exists():
             self._load()
@@ -81,6 +84,7 @@ class Run:
         value = loss()
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
+        parallel.average_gradients(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.step += 1
@@ -92,6 +96,8 @@ class Run:
         return value.item()
 
     def _save(self) -> None:
+        if parallel.rank():
+            return
         state = {
             "model": self.model.state_dict(),
             "average": self.average,
@@ -108,8 +114,11 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
         self.step = state["step"]
+        if parallel.rank():
+            self.generator.manual_seed(self.recipe.seed + 1000 * parallel.rank() + self.step)
+        else:
+            self.generator.set_state(state["generator"])
         log.info("%s resumes at step %d", self.name, self.step)
 
 

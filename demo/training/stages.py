@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..files import WEIGHTS
-from . import adapter, autoencoder, classifier, export, image_encoder, latents, text_to_image
+from . import adapter, autoencoder, classifier, export, image_encoder, latents, parallel, text_to_image
 
 _Stage = Callable[[Path], object]
 
@@ -64,8 +64,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--folder", type=Path, required=True, help="where checkpoints are kept")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="how many processes train together")
+    parser.add_argument("--rank", type=int, default=0, help="which of them this one is, from 0")
+    parser.add_argument("--meet", type=Path, default=Path("meeting-point"), help="a new file where they meet")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
+    parallel.join(options.rank, options.processes, options.meet)
     STAGES[options.stage](options.folder)

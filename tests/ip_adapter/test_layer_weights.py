@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from ip_adapter_nodes.ip_adapter.errors import SettingError
 from ip_adapter_nodes.ip_adapter.layer_weights import WEIGHT_TYPES, LayerWeights, site_factors
@@ -35,3 +37,9 @@ def test_unknown_site_is_named_with_those_that_exist():
 def test_unknown_weight_type_is_named_with_those_that_exist():
     with pytest.raises(SettingError, match=r"'lineal'.*linear"):
         site_factors("lineal", None, SITES)
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_a_factor_that_is_no_number_is_named(factor):
+    with pytest.raises(SettingError, match="NaN or infinity for middle 0"):
+        LayerWeights((("input 1", 1.0), ("middle 0", factor)))

@@ -42,10 +42,11 @@ def test_a_step_takes_its_later_value():
 
 
 @pytest.mark.parametrize(
-    "points", [(), ((0.5, 1.0), (0.4, 1.0)), ((-0.1, 1.0),), ((0.0, 1.0), (1.1, 1.0)), ((math.nan, 1.0),)]
+    "points",
+    [(), ((0.5, 1.0), (0.4, 1.0)), ((-0.1, 1.0),), ((0.0, 1.0), (1.1, 1.0)), ((math.nan, 1.0),), ((0.0, math.nan),)],
 )
 def test_points_that_are_no_schedule(points):
-    with pytest.raises(SettingError, match="ascending order"):
+    with pytest.raises(SettingError, match="ascending points"):
         WeightSchedule(points)
 
 
