@@ -1,8 +1,10 @@
-"""Measures the demo family through the host's own nodes and writes demo/RESULTS.md."""
+"""Measures the demo family through the host's own nodes: tables and pictures for demo/RESULTS.md."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +12,17 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import world
 from .files import WEIGHTS
 from .judge import AttributeClassifier, load_judge, read_labels
 from .outline import object_masks, overlap
-from .studio import CFG, SAMPLER, STEPS, Studio, as_image, as_pictures, inference
 
 HELD_OUT_SEED = 7001  # no training uses it
 WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+Drawn = dict[str, Tensor]  # what was asked for -> pictures (cases, 3, h, w)
 
 
 @dataclass(frozen=True)
@@ -47,33 +50,38 @@ def held_out(count: int) -> world.Scenes:
     return world.sample_scenes(count, torch.Generator().manual_seed(HELD_OUT_SEED))
 
 
-def text_alone(studio: Studio, scenes: world.Scenes) -> Tensor:
-    images = [studio.draw(world.caption(row), seed) for seed, row in enumerate(scenes.labels.tolist())]
-    return as_pictures(torch.cat(images))
-
-
-def picture_alone(studio: Studio, scenes: world.Scenes, weight: float, texts: Sequence[str]) -> Tensor:
-    references = as_image(world.render(scenes))
-    images = [
-        studio.draw(text, seed, studio.with_picture(references[seed : seed + 1], weight))
-        for seed, text in enumerate(texts)
-    ]
-    return as_pictures(torch.cat(images))
-
-
 def other_shapes(scenes: world.Scenes) -> Tensor:
     """A shape for each scene that is not its own."""
-    step = torch.randint(
-        1, len(world.SHAPES), (len(scenes),), generator=torch.Generator().manual_seed(HELD_OUT_SEED + 1)
-    )
+    generator = torch.Generator().manual_seed(HELD_OUT_SEED + 1)
+    step = torch.randint(1, len(world.SHAPES), (len(scenes),), generator=generator)
     return (scenes.labels[:, 0] + step) % len(world.SHAPES)
 
 
-def conflict_row(judge: AttributeClassifier, pictures: Tensor, scenes: world.Scenes, named: Tensor) -> list[float]:
+def draw(cases: range, count: int, weights: Path) -> Drawn:
+    """Everything the tables need, for some of the held-out cases; the number of a case is its seed."""
+    from .studio import Studio, as_image, as_pictures, inference
+
+    scenes = held_out(count)
+    references, named = as_image(world.render(scenes)), other_shapes(scenes).tolist()
+    drawn: dict[str, list[Tensor]] = {}
+    with inference():
+        studio = Studio(weights)
+        for case in cases:
+            text, other = world.caption(scenes.labels[case].tolist()), f"a {world.SHAPES[named[case]]}"
+            followed = {weight: studio.with_picture(references[case : case + 1], weight) for weight in WEIGHT_STEPS}
+            wishes = {"text": (text, None), "picture": ("", followed[1.0]), "empty": ("", followed[0.0])}
+            wishes |= {f"conflict {weight}": (other, followed[weight]) for weight in WEIGHT_STEPS}
+            for name, (prompt, model) in wishes.items():
+                drawn.setdefault(name, []).append(as_pictures(studio.draw(prompt, case, model)))
+    return {name: torch.cat(pictures).contiguous() for name, pictures in drawn.items()}
+
+
+def conflict_row(judge: AttributeClassifier, pictures: Tensor, scenes: world.Scenes, named: Tensor) -> str:
     """Percent: text's shape, picture's shape, picture's colour, picture's texture, picture's background."""
     read = read_labels(judge, pictures)
     own = (read == scenes.labels).float().mean(dim=0) * 100
-    return [100 * (read[:, 0] == named).float().mean().item(), *own.tolist()]
+    values = [100 * (read[:, 0] == named).float().mean().item(), *own.tolist()]
+    return " | ".join(f"{value:.0f}" for value in values)
 
 
 def grid(rows: Sequence[Tensor], columns: int) -> Image.Image:
@@ -83,50 +91,66 @@ def grid(rows: Sequence[Tensor], columns: int) -> Image.Image:
     return Image.fromarray(picture.numpy())
 
 
-def measure(studio: Studio, judge: AttributeClassifier, count: int, folder: Path) -> str:
-    """The tables of RESULTS.md; the pictures of the first cases go into the folder."""
-    scenes = held_out(count)
-    references = world.render(scenes)
-    named = other_shapes(scenes)
-    shapes = [f"a {world.SHAPES[shape]}" for shape in named.tolist()]
-    text = text_alone(studio, scenes)
-    picture = picture_alone(studio, scenes, 1.0, [""] * count)
-    empty = picture_alone(studio, scenes, 0.0, [""] * count)
-    conflict = {weight: picture_alone(studio, scenes, weight, shapes) for weight in WEIGHT_STEPS}
-    grid([references, text, picture], 12).save(folder / "text_and_picture_alone.png")
-    grid([references, *conflict.values()], 12).save(folder / "weight_against_text.png")
-    rows = {
-        "the references themselves": references,
-        "text alone": text,
-        "picture alone, weight 1": picture,
-        "empty text, weight 0": empty,
+def tables(judge: AttributeClassifier, drawn: Drawn, scenes: world.Scenes) -> str:
+    """The tables of RESULTS.md."""
+    conditions = {
+        "the references themselves": world.render(scenes),
+        "text alone": drawn["text"],
+        "picture alone, weight 1": drawn["picture"],
+        "empty text, weight 0": drawn["empty"],
     }
     lines = ["| condition | shape | colour | texture | background | outline |", "|---|---|---|---|---|---|"]
-    lines += [f"| {name} | {agreement(judge, drawn, scenes.labels).row()} |" for name, drawn in rows.items()]
+    lines += [f"| {name} | {agreement(judge, made, scenes.labels).row()} |" for name, made in conditions.items()]
     lines += ["| chance | 17 | 12 | 33 | 12 | |", ""]
     lines += [
         "| weight | text's shape | picture's shape | colour | texture | background |",
         "|---|---|---|---|---|---|",
     ]
-    for weight, drawn in conflict.items():
-        values = conflict_row(judge, drawn, scenes, named)
-        lines.append(f"| {weight} | " + " | ".join(f"{value:.0f}" for value in values) + " |")
+    named = other_shapes(scenes)
+    for weight in WEIGHT_STEPS:
+        lines.append(f"| {weight} | {conflict_row(judge, drawn[f'conflict {weight}'], scenes, named)} |")
     return "\n".join(lines)
 
 
+def _write(drawn: Drawn, scenes: world.Scenes, options: argparse.Namespace, minutes: float) -> None:
+    references, folder = world.render(scenes), options.output
+    conflict = [drawn[f"conflict {weight}"] for weight in WEIGHT_STEPS]
+    grid([references, drawn["text"], drawn["picture"]], 12).save(folder / "text_and_picture_alone.png")
+    grid([references, drawn["picture"], *conflict], 8).save(folder / "weight_against_text.png")
+    note = f"{len(scenes)} held-out cases; agreement in %, outline as overlap. Drawn in {minutes:.1f} minutes."
+    text = f"{note}\n\n{tables(load_judge(options.weights), drawn, scenes)}\n"
+    (folder / "results.md").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+def _draw_in_workers(options: argparse.Namespace) -> Drawn:
+    """One thread each in several processes draws more than several threads in one."""
+    command = [sys.executable, *sys.argv]
+    workers = [subprocess.Popen([*command, "--worker", str(number)]) for number in range(options.workers)]
+    failed = [worker.wait() for worker in workers]
+    if any(failed):
+        raise SystemExit("A worker failed; its message stands above.")
+    parts = [load_file(options.output / f"part-{number}.safetensors") for number in range(options.workers)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Runs the measurement and writes its tables and pictures."""
+    """Draws the held-out cases, measures them, and writes tables and pictures."""
     parser = argparse.ArgumentParser(prog="run.py demo-measure", description=__doc__)
     parser.add_argument("--cases", type=int, default=256)
     parser.add_argument("--output", type=Path, required=True, help="a folder for results.md and the pictures")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw at the same time")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with inference():
-        tables = measure(Studio(options.weights), load_judge(options.weights), options.cases, options.output)
-    note = f"{options.cases} held-out cases, {SAMPLER}, {STEPS} steps, cfg {CFG}; agreement in %, outline as overlap."
-    minutes = (time.monotonic() - started) / 60
-    (options.output / "results.md").write_text(
-        f"{note} Measured in {minutes:.1f} minutes.\n\n{tables}\n", encoding="utf-8"
-    )
+    if options.worker is None:
+        started = time.monotonic()
+        drawn = _draw_in_workers(options)
+        _write(drawn, held_out(options.cases), options, (time.monotonic() - started) / 60)
+        return
+    torch.set_num_threads(1)
+    share = options.cases // options.workers
+    end = options.cases if options.worker == options.workers - 1 else (options.worker + 1) * share
+    drawn = draw(range(options.worker * share, end), options.cases, options.weights)
+    save_file(drawn, options.output / f"part-{options.worker}.safetensors")

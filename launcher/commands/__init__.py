@@ -1,14 +1,15 @@
-"""What `run.py` can do: one table, one file per command."""
+"""What `run.py` can do: one table, one file per command that is more than a module to run."""
 
-from . import bench, checks, demo, demo_weights, serve
+from . import checks, demo, in_host, serve
 from .command import Call, Command
 
 COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
     serve.COMMAND,
     checks.COMMAND,
-    bench.COMMAND,
-    demo_weights.COMMAND,
+    in_host.BENCH,
+    in_host.DEMO_WEIGHTS,
+    in_host.DEMO_MEASURE,
 )
 
 __all__ = ["COMMANDS", "Call", "Command"]
