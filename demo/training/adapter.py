@@ -25,7 +25,7 @@ from .run import Recipe, Run
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
-    samples=48_000,
+    samples=28_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,
@@ -35,6 +35,7 @@ RECIPE = Recipe(
     seed=61,
 )
 TOKENS = 4
+PICTURES = 20_480  # of the pool
 DROP = 0.05  # the paper's chance for each of: no text, no picture, neither
 KEEP_CAPTION = 0.5  # captions with more parts left out make the picture speak (reference: demo/RESULTS.md)
 
@@ -99,6 +100,7 @@ def picture_embeddings(encoder: nn.Module, pool: Pool, batch: int = 64) -> Tenso
 
 def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> TrainableAdapter:
     torch.manual_seed(RECIPE.seed)
+    pool = pool.first(PICTURES)
     base.requires_grad_(False)
     model, noising = TrainableAdapter(base.unet), Noising()
     run = Run("adapter", RECIPE, model, folder)
@@ -124,6 +126,7 @@ def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> Tr
 
 
 def _cached_embeddings(folder: Path, encoder: nn.Module, pool: Pool) -> Tensor:
+    """The embeddings of the pool, computed on first use."""
     file = folder / "embeddings.pt"
     if not file.exists():
         torch.save(picture_embeddings(encoder, pool), file)

@@ -21,7 +21,7 @@ TEACHER = Recipe(
     samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=21
 )
 JUDGE = Recipe(
-    samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=22
+    samples=48_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=22
 )
 
 

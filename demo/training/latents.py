@@ -22,6 +22,9 @@ class Pool:
     scenes: world.Scenes
     latents: Tensor  # (COUNT, 4, 16, 16) float16
 
+    def first(self, count: int) -> Pool:
+        return Pool(self.scenes.rows(slice(0, count)), self.latents[:count])
+
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Rows and their latents in float32."""
         rows = torch.randint(len(self.scenes), (size,), generator=generator)
