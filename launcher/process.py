@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -46,16 +46,11 @@ def run_quietly(
     tail: list[str] = []
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8", errors="replace") as file, _spawn(command) as child:
-        lines = _lines(child)
         try:
-            while True:
-                line = _next(lines)
-                if line is None:
-                    break
-                if line:
-                    file.write(line)
-                    tail = [*tail, line.rstrip()][-TAIL_LINES:]
-                    last_words = describe(line.rstrip()) or last_words
+            for line in _heard(child):
+                file.write(line)
+                tail = [*tail, *([line.rstrip()] if line else [])][-TAIL_LINES:]
+                last_words = (describe(line.rstrip()) if line else "") or last_words
                 status.show(f"{label}: {watch}{', ' + last_words if last_words else ''}")
         except BaseException:
             _end(child)
@@ -76,12 +71,17 @@ def _spawn(command: Sequence[str]) -> subprocess.Popen[str]:
     )
 
 
-def _next(lines: queue.Queue[str | None]) -> str | None:
-    """The next line, or an empty one if none comes within a tick."""
-    try:
-        return lines.get(timeout=TICK_SECONDS)
-    except queue.Empty:
-        return ""
+def _heard(child: subprocess.Popen[str]) -> Generator[str, None, None]:
+    """The child's lines as they come, and an empty one after every tick without any."""
+    lines = _lines(child)
+    while True:
+        try:
+            line = lines.get(timeout=TICK_SECONDS)
+        except queue.Empty:
+            line = ""
+        if line is None:
+            return
+        yield line
 
 
 def _lines(child: subprocess.Popen[str]) -> queue.Queue[str | None]:
