@@ -28,10 +28,8 @@ POOL, CROP, LATENT_NOISE = 6144, 64, 0.05
 class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        convolutions = [nn.Conv2d(width, width, 3, padding=1) for _ in range(3)]
-        self.conv = nn.Sequential(
-            convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2]
-        )  # the names of the host's class
+        first, second, last = (nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
+        self.conv = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)  # the names of the host's class
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.conv(x) + x)
@@ -76,7 +74,7 @@ class Autoencoder(nn.Module):
                     nn.init.zeros_(module.bias)
         for module in self.modules():
             if isinstance(module, Block):  # each block starts as the identity; PyTorch's default start stalls
-                nn.init.zeros_(module.conv[4].weight)
+                nn.init.zeros_(module.conv.get_parameter("4.weight"))
 
     def encode(self, pictures: Tensor) -> Tensor:
         return self.encoder(pictures)
@@ -117,7 +115,7 @@ def psnr(model: Autoencoder, pictures: Tensor) -> Tensor:
 def train(folder: Path) -> Autoencoder:
     """Trains (or loads, when it is finished) the narrow autoencoder."""
     torch.manual_seed(RECIPE.seed)
-    model = Autoencoder().to(memory_format=torch.channels_last)
+    model: Autoencoder = Autoencoder().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     run = Run("autoencoder", RECIPE, model, folder)
     if run.step * RECIPE.batch < RECIPE.samples:
         pool = picture_pool(POOL, torch.Generator().manual_seed(1))
