@@ -56,13 +56,18 @@ TOPOLOGIES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def make_model(topology: str, channels: int = 320, dtype: torch.dtype = torch.float32) -> Any:
-    """A MODEL of the host's own class; random weights small enough that values stay in range."""
+def make_model(
+    topology: str, channels: int = 320, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+) -> Any:
+    """A MODEL of the host's own class; random weights small enough that values stay in range.
+
+    On the meta device it has shapes only: enough to apply an adapter to, at no memory.
+    """
     kind, config = TOPOLOGIES[topology]
     settings = kind({**_COMMON, **config, "model_channels": channels})
     settings.set_inference_dtype(dtype, None)
     load_device = comfy.model_management.get_torch_device()
-    model = comfy.model_base.BaseModel(settings, device=load_device)
+    model = comfy.model_base.BaseModel(settings, device=device or load_device)
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
