@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -29,9 +30,8 @@ def _ideal_outlines(shape: int) -> Tensor:
     scenes = world.sample_scenes(len(radii), torch.Generator().manual_seed(0))
     labels = scenes.labels.clone()
     labels[:, 0] = shape
-    scenes = world.Scenes(**{**scenes.__dict__, "labels": labels, "radius": radii, "angle": angles})
-    centred = world.Scenes(**{**scenes.__dict__, "centre": torch.zeros_like(scenes.centre)})
-    return world.silhouettes(centred, SIZE)
+    centre = torch.zeros_like(scenes.centre)
+    return world.silhouettes(replace(scenes, labels=labels, radius=radii, angle=angles, centre=centre), SIZE)
 
 
 def overlap(masks: Tensor, shape: int) -> Tensor:
