@@ -10,17 +10,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..models.shapes import Float
+from .catalog import identify
 from .checkpoint import ReadTensor, TensorSource, read_tensors
 from .detect import PROJECTOR_PREFIX, SITE_PREFIX, describe
-from .errors import AdapterFileError, SettingError, WrongEncoderError
-from .names import encoder_name
+from .errors import AdapterFileError, SettingError
+from .layouts import canonical
+from .projector_inputs import ProjectorInputs
 from .projectors import build_projector
-from .prompt import ImagePrompt, combined
 from .sites import Site
-from .spec import AdapterSpec, NegativeFeatures
+from .spec import AdapterSpec
+from .variant import AUTO, Clues
 
 _MAX_TOKENS = 8192  # per side, where repetition would add them
 NEGATIVE, POSITIVE = 0, 1  # rows of everything that has both; this order matches the host's usual batch
+
+
+@dataclass(frozen=True)
+class Target:
+    """A cross-attention that the adapter acts on, the published number of its matrices, and how strongly."""
+
+    site: Site
+    index: int
+    factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where keys and values are computed, and the base's own projection of image tokens, where it has one (Kolors)."""
+
+    device: torch.device
+    bridge: Callable[[Tensor], Tensor] = lambda tokens: tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,31 +67,25 @@ class Adapter:
     source: TensorSource
 
     @classmethod
-    def load(cls, path: Path) -> "Adapter":
-        """Reads what the file is. Raises AdapterFileError or NotAnAdapterError."""
-        return cls.of(read_tensors(path))
+    def load(cls, path: Path, variant: str = AUTO) -> "Adapter":
+        """Reads what the file is. Raises AdapterFileError, NotAnAdapterError, or SettingError for a wrong variant."""
+        return cls.of(read_tensors(path), variant, lambda: _published_kind(path))
 
     @classmethod
-    def of(cls, source: TensorSource) -> "Adapter":
-        return cls(describe(source.shapes, source.name), source)
-
-    def check_prompt(self, prompt: ImagePrompt) -> None:
-        """Raises WrongEncoderError unless the prompt's encoder is the one this adapter was trained with."""
-        given = prompt.positive.at(self.spec.stage).shape[-1]
-        if given != self.spec.feature_width:
-            raise WrongEncoderError(
-                f"{self.source.name} needs image prompts of {encoder_name(self.spec.stage, self.spec.feature_width)} "
-                f"({self.spec.stage.value} width {self.spec.feature_width}), but this one was encoded by "
-                f"{encoder_name(self.spec.stage, given)} (width {given}). Load that encoder in the CLIP vision loader."
-            )
+    def of(
+        cls, source: TensorSource, variant: str = AUTO, published: Callable[[], str | None] = lambda: None
+    ) -> "Adapter":
+        """The adapter of named tensors in any layout; `published` looks up what a file of this hash is known to be."""
+        source = canonical(source)
+        clues = Clues(variant, published, source.metadata, source.dtypes)
+        return cls(describe(source.shapes, source.name, clues), source)
 
     @torch.inference_mode()
     def key_values(
         self,
-        prompt: ImagePrompt,
-        sites: Sequence[Site],
-        factors: Sequence[float],
-        device: torch.device,
+        inputs: ProjectorInputs,
+        targets: Sequence[Target],
+        place: Place,
         tick: Callable[[], None] = lambda: None,
     ) -> Iterator[KeyValue]:
         """Float32 keys and values for every site whose factor is not 0, one site at a time; `tick` may raise to cancel.
@@ -81,56 +94,41 @@ class Adapter:
         contained in the values.
         """
         with self.source.open() as read:
-            tokens = self._image_tokens(prompt, read, device)
-            for index, site, factor in zip(self.spec.site_indices, sites, factors, strict=True):
+            tokens = self._image_tokens(inputs, read, place)
+            for target in targets:
                 tick()
-                if factor:
-                    yield self._key_value(read, index, site, factor, tokens)
+                if target.factor:
+                    yield self._key_value(read, target, tokens)
 
-    def _key_value(self, read: ReadTensor, index: int, site: Site, factor: float, tokens: ImageTokens) -> KeyValue:
-        key, value = (
-            functional.linear(tokens.rows, read(f"{SITE_PREFIX}{index}.{name}.weight").to(tokens.rows))
-            for name in ("to_k_ip", "to_v_ip")
-        )
-        value = value * (tokens.strengths * factor)[:, :, None]
-        heads = (key.unflatten(-1, (site.heads, -1)), value.unflatten(-1, (site.heads, -1)))
-        return KeyValue(site, *(x.transpose(1, 2).contiguous() for x in heads))
+    def _key_value(self, read: ReadTensor, target: Target, tokens: ImageTokens) -> KeyValue:
+        names = (f"{SITE_PREFIX}{target.index}.{part}.weight" for part in ("to_k_ip", "to_v_ip"))
+        key, value = (functional.linear(tokens.rows, _placed(read(name), tokens.rows.device)) for name in names)
+        value = value * (tokens.strengths * target.factor)[:, :, None]
+        heads = (x.unflatten(-1, (target.site.heads, -1)).transpose(1, 2).contiguous() for x in (key, value))
+        return KeyValue(target.site, *heads)
 
-    def _image_tokens(self, prompt: ImagePrompt, read: ReadTensor, device: torch.device) -> ImageTokens:
-        projector = self._projector(read, device)
-        positive, weights = combined(prompt.positive.at(self.spec.stage), prompt.weights, prompt.combine)
-        negative = self._negative_features(prompt, positive)
-        sides = [projector(x.to(device, torch.float32)).flatten(0, 1) for x in (negative, positive)]
-        strengths = [
-            torch.full((len(sides[NEGATIVE]),), sum(weights) / len(weights)),
-            torch.tensor(weights).repeat_interleave(self.spec.tokens),
+    def _image_tokens(self, inputs: ProjectorInputs, read: ReadTensor, place: Place) -> ImageTokens:
+        projector = self._projector(read, place.device)
+        sides = [
+            place.bridge(projector(*(x.to(place.device, torch.float32) for x in side), **inputs.options))
+            for side in (inputs.negative, inputs.positive)
         ]
-        # Attention over the same tokens twice equals attention over them once: repeating makes both sides equal long.
-        length = math.lcm(*map(len, sides))
-        if length > max(_MAX_TOKENS, *map(len, sides)):
-            raise SettingError(
-                f"{len(positive)} positive and {len(negative)} negative pictures would need {length} tokens "
-                "to run side by side. Give as many of both, one negative picture, or combine them by average."
-            )
-        rows, scales = ([x.repeat(length // len(x), *[1] * (x.ndim - 1)) for x in part] for part in (sides, strengths))
-        result = ImageTokens(torch.stack(rows), torch.stack(scales).to(device))
+        weights = torch.tensor(inputs.weights)
+        strengths = [
+            weights.mean().expand(sides[NEGATIVE].shape[:2].numel()),
+            weights.repeat_interleave(sides[POSITIVE].shape[1]),
+        ]
+        rows = _equally_long([side.flatten(0, 1) for side in sides])
+        result = ImageTokens(torch.stack(rows), torch.stack(_equally_long(strengths)).to(place.device))
         if not bool(result.rows.isfinite().all()):
             raise AdapterFileError(
                 f"{self.source.name} makes NaN of a sound image prompt, so it is damaged. Download it again."
             )
         return result
 
-    def _negative_features(self, prompt: ImagePrompt, positive: Tensor) -> Tensor:
-        if prompt.negative is not None:
-            features = prompt.negative.at(self.spec.stage)
-            return combined(features, [1.0] * len(features), prompt.combine)[0]
-        if self.spec.negative is NegativeFeatures.ZERO_EMBEDDING:
-            return torch.zeros_like(positive[:1])
-        return prompt.zero_picture.at(self.spec.stage)
-
     def _projector(self, read: ReadTensor, device: torch.device) -> nn.Module:
         with torch.device("meta"):
-            projector = build_projector(self.spec.kind, self.spec.projector)
+            projector = build_projector(self.spec.projector)
         expected = {PROJECTOR_PREFIX + name: tuple(tensor.shape) for name, tensor in projector.state_dict().items()}
         given = {name: shape for name, shape in self.source.shapes.items() if name.startswith(PROJECTOR_PREFIX)}
         for name in sorted(expected.keys() | given.keys()):
@@ -139,6 +137,27 @@ class Adapter:
                     f"{self.source.name} is damaged or of a kind that is not known: {name} should have the shape "
                     f"{expected.get(name)} and has {given.get(name)}. Download it again."
                 )
-        weights = {name: read(PROJECTOR_PREFIX + name).to(device, torch.float32) for name in projector.state_dict()}
+        weights = {name: _placed(read(PROJECTOR_PREFIX + name), device) for name in projector.state_dict()}
         projector.load_state_dict(weights, strict=True, assign=True)
         return projector.eval()
+
+
+def _published_kind(path: Path) -> str | None:
+    entry = identify(path)
+    return None if entry is None else entry.kind
+
+
+def _placed(matrix: Tensor, device: torch.device) -> Tensor:
+    """A float32 copy in memory of its own: products of a mapped file's unaligned memory differ in the last bit."""
+    return matrix.to(device, torch.float32, copy=True)
+
+
+def _equally_long(sides: list[Tensor]) -> list[Tensor]:
+    """Both sides repeated to one number of tokens: attention over the same tokens twice is attention over them once."""
+    length = math.lcm(*map(len, sides))
+    if length > max(_MAX_TOKENS, *map(len, sides)):
+        raise SettingError(
+            f"The pictures give {len(sides[POSITIVE])} positive and {len(sides[NEGATIVE])} negative tokens, which need "
+            f"{length} to run side by side. Give as many pictures of both, one negative, or combine them by average."
+        )
+    return [side.repeat(length // len(side), *[1] * (side.ndim - 1)) for side in sides]

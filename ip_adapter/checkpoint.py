@@ -1,7 +1,7 @@
 """Adapter files as named tensors, read lazily: shapes first, each tensor only when it is needed.
 
-Two containers are published: safetensors with the prefixes `image_proj.` and `ip_adapter.`, and pickles of the two
-dictionaries `image_proj` and `ip_adapter`. Pickles are read with `weights_only`, which executes no code.
+Containers are safetensors and pickles of nested dictionaries. Pickles are read with `weights_only`, which
+executes no code. What the names in them mean is told in `layouts.py`.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -21,6 +21,16 @@ from .errors import AdapterFileError
 EXTENSIONS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 Shapes = Mapping[str, tuple[int, ...]]
 ReadTensor = Callable[[str], Tensor]
+# safetensors' names of what weights are stored in; anything else keeps torch's name.
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+}
+WEIGHTS = frozenset(_DTYPES.values())
 
 
 class TensorSource(Protocol):
@@ -31,6 +41,11 @@ class TensorSource(Protocol):
 
     @property
     def shapes(self) -> Shapes: ...
+
+    @property
+    def dtypes(self) -> Mapping[str, str]:
+        """Of each tensor, as safetensors names them: F16, BF16, F32, F8_E4M3, I64 and so on."""
+        ...
 
     @property
     def metadata(self) -> Mapping[str, str]: ...
@@ -46,6 +61,7 @@ class SafetensorsFile:
 
     path: Path
     shapes: Shapes
+    dtypes: Mapping[str, str]
     metadata: Mapping[str, str]
     stamp: tuple[int, int]
 
@@ -56,8 +72,10 @@ class SafetensorsFile:
     @classmethod
     def read(cls, path: Path) -> "SafetensorsFile":
         with _named_errors(path), safe_open(path, framework="pt") as file:
-            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            return cls(path, shapes, file.metadata() or {}, _stamp(path))
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+            shapes = {key: tuple(part.get_shape()) for key, part in slices.items()}
+            dtypes = {key: str(part.get_dtype()) for key, part in slices.items()}
+            return cls(path, shapes, dtypes, file.metadata() or {}, _stamp(path))
 
     @contextmanager
     def open(self) -> Generator[ReadTensor, None, None]:
@@ -83,6 +101,10 @@ class TensorDict:
     @property
     def shapes(self) -> Shapes:
         return {key: tuple(tensor.shape) for key, tensor in self.tensors.items()}
+
+    @property
+    def dtypes(self) -> Mapping[str, str]:
+        return {key: _DTYPES.get(tensor.dtype, str(tensor.dtype)) for key, tensor in self.tensors.items()}
 
     @contextmanager
     def open(self) -> Generator[ReadTensor, None, None]:

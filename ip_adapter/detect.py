@@ -1,110 +1,115 @@
 """What is this file? Tensor names and shapes in, `AdapterSpec` out."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 
-from .checkpoint import Shapes
-from .errors import AdapterFileError, NotAnAdapterError
-from .projectors import FACE_WIDTH, PROJECTORS
-from .spec import AdapterSpec
+from ..models.face import FaceConfig, FacePerceiverConfig
+from .checkpoint import WEIGHTS, Shapes
+from .errors import AdapterFileError, NotAnAdapterError, SettingError
+from .projectors import PROJECTORS
+from .relatives import INSTANT_ID_FILE, LOOKALIKES, OTHER_FILES, Relative, first_shown
+from .spec import AdapterSpec, Base, FaceVector, Kind, NegativeFeatures, Stage
+from .variant import AUTO, INSTANT_ID, PAIRS, Clues, decide
 
 PROJECTOR_PREFIX = "image_proj."
 SITE_PREFIX = "ip_adapter."
 _SITE_MATRIX = re.compile(r"ip_adapter\.(0|[1-9][0-9]{0,3})\.to_[kv]_ip\.weight")
+_LORA = re.compile(r"ip_adapter\.[0-9]{1,4}\.to_(?:q|k|v|out)_lora\.down\.weight")
+# (context width, number of cross-attentions) -> base; counted on the host's own classes.
+_BASES = {
+    (768, 16): Base.SD15,
+    (1024, 16): Base.SD2,
+    (2048, 70): Base.SDXL,
+    (1280, 44): Base.SDXL_REFINER,
+    (2048, 34): Base.SSD_1B,
+    (2048, 15): Base.VEGA,
+    (2048, 21): Base.KOALA_700M,
+}
+_KOLORS_FEATURES = 1024  # ViT-L, which no adapter for SDXL reads patch by patch
+_NO_CLUES = Clues()
 
 
-@dataclass(frozen=True)
-class Relative:
-    """A file that people try to load as an adapter, how it shows, and where it belongs."""
+def describe(shapes: Shapes, name: str, clues: Clues = _NO_CLUES) -> AdapterSpec:
+    """The adapter that these tensors, under canonical names, are.
 
-    what: str
-    where: str
-    shows: Callable[[Shapes], bool]
-
-
-def _any_starts(*prefixes: str) -> Callable[[Shapes], bool]:
-    return lambda shapes: any(name.startswith(prefixes) for name in shapes)
-
-
-def _any_contains(*parts: str) -> Callable[[Shapes], bool]:
-    return lambda shapes: any(part in name for name in shapes for part in parts)
-
-
-def _has_width(name: str, width: int) -> Callable[[Shapes], bool]:
-    return lambda shapes: shapes.get(name, ())[-1:] == (width,)
-
-
-def _any_of(*signs: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
-    return lambda shapes: any(sign(shapes) for sign in signs)
-
-
-_FACE = _any_of(
-    _any_starts("image_proj.perceiver_resampler."),
-    _has_width("image_proj.proj.0.weight", FACE_WIDTH),
-    _has_width("image_proj.proj_in.weight", FACE_WIDTH),
-)
-RELATIVES = (
-    Relative("an IP-Adapter for Flux", "it needs nodes for Flux", _any_starts("ip_adapter_proj_model.")),
-    Relative("a FaceID adapter", "its node, ApplyFaceID, is not part of this version", _FACE),
-    Relative(
-        "a PuLID adapter",
-        "it needs the PuLID nodes",
-        _any_starts("id_adapter", "pulid_", "image_proj.mapping_0", "image_proj.id_embedding_mapping."),
-    ),
-    Relative(
-        "a LoRA",
-        "put it into models/loras and use LoraLoader",
-        _any_contains("lora_down.", "lora.down.", "lora_A."),
-    ),
-    Relative(
-        "a ControlNet",
-        "put it into models/controlnet and use ControlNetLoader",
-        _any_starts("zero_convs.", "control_model.", "input_hint_block.", "controlnet_"),
-    ),
-    Relative(
-        "a CLIP vision encoder",
-        "put it into models/clip_vision and use CLIPVisionLoader",
-        _any_starts("vision_model.", "visual."),
-    ),
-    Relative(
-        "a whole checkpoint",
-        "put it into models/checkpoints and use CheckpointLoaderSimple",
-        _any_starts("model.diffusion_model."),
-    ),
-)
-
-
-def describe(shapes: Shapes, name: str) -> AdapterSpec:
-    """The adapter that these tensors are.
-
-    Raises NotAnAdapterError for a sound file of something else, AdapterFileError for an adapter that is incomplete.
+    Raises NotAnAdapterError for a sound file of something else, AdapterFileError for an adapter that is incomplete, and
+    SettingError when the variant chosen is none that these tensors can be.
     """
     sites = sorted({int(match[1]) for match in map(_SITE_MATRIX.fullmatch, shapes) if match})
-    if not sites or not any(key.startswith(PROJECTOR_PREFIX) for key in shapes):
-        raise NotAnAdapterError(_not_an_adapter(shapes, name))
-    empty = next((key for key, shape in shapes.items() if 0 in shape), None)
-    if empty is not None:
-        raise AdapterFileError(
-            f"{name} is damaged: {empty} is empty, of shape {shapes[empty]}. Download the file again."
-        )
-    inner = {
-        key.removeprefix(PROJECTOR_PREFIX): shape for key, shape in shapes.items() if key.startswith(PROJECTOR_PREFIX)
-    }
+    projector = {key.removeprefix(PROJECTOR_PREFIX): shapes[key] for key in shapes if key.startswith(PROJECTOR_PREFIX)}
+    lookalike = first_shown(LOOKALIKES, shapes)
+    if lookalike is not None or not sites or not projector:
+        raise _not_an_adapter(lookalike or first_shown(OTHER_FILES, shapes), shapes, name)
+    _check_tensors(shapes, name, clues.dtypes)
     widths, context_width = _site_widths(shapes, sites, name)
-    for projector in PROJECTORS:
-        config = projector.recognise(inner, context_width)
+    for entry in PROJECTORS:
+        config = entry.recognise(projector, context_width)
         if config is not None:
-            return AdapterSpec(
-                kind=projector.kind,
+            spec = AdapterSpec(
+                kind=entry.kind,
                 projector=config,
-                stage=projector.stage,
-                negative=projector.negative,
+                stage=entry.stage,
+                negative=entry.negative,
                 context_width=context_width,
                 site_indices=tuple(sites),
                 site_widths=widths,
+                base=_BASES.get((context_width, len(sites)), Base.OTHER),
+                face=entry.face,
+                lora_rank=next((shapes[key][0] for key in shapes if _LORA.fullmatch(key) and shapes[key]), None),
             )
-    raise NotAnAdapterError(_not_an_adapter(shapes, name))
+            return _told_apart(_of_kolors(_portrait(spec)), shapes, name, clues)
+    raise _not_an_adapter(None, shapes, name)
+
+
+def _check_tensors(shapes: Shapes, name: str, dtypes: Mapping[str, str]) -> None:
+    for key, shape in shapes.items():
+        if 0 in shape:
+            raise AdapterFileError(f"{name} is damaged: {key} is empty, of shape {shape}. Download the file again.")
+        if dtypes.get(key, "F32") not in WEIGHTS:
+            raise AdapterFileError(
+                f"{name} is damaged: {key} is stored as {dtypes[key]}, which holds no weights. Expected one of "
+                f"{', '.join(sorted(WEIGHTS))}. Download the file again."
+            )
+
+
+def _portrait(spec: AdapterSpec) -> AdapterSpec:
+    """The face network of a portrait gives more tokens than the four of FaceID."""
+    is_portrait = spec.kind is Kind.FACEID and isinstance(spec.projector, FaceConfig) and spec.projector.tokens > 4
+    return replace(spec, kind=Kind.FACEID_PORTRAIT) if is_portrait else spec
+
+
+def _of_kolors(spec: AdapterSpec) -> AdapterSpec:
+    """Kolors has the cross-attentions of SDXL; its adapters read ViT-L patches, and raw face vectors.
+
+    Source: https://github.com/Kwai-Kolors/Kolors, ipadapter and ipadapter_FaceID.
+    """
+    if spec.base is not Base.SDXL or spec.feature_width != _KOLORS_FEATURES or spec.stage is not Stage.PENULTIMATE:
+        return spec
+    if spec.face is None:
+        return replace(spec, base=Base.KOLORS)
+    # Its face network sees zeros, not an encoded picture, on the unconditional side.
+    negative = NegativeFeatures.ZERO_EMBEDDING
+    return replace(spec, base=Base.KOLORS, face=FaceVector.RAW, negative=negative)
+
+
+def _told_apart(spec: AdapterSpec, shapes: Shapes, name: str, clues: Clues) -> AdapterSpec:
+    """The spec with its kind decided where tensors alone cannot."""
+    pair = next((pair for pair in PAIRS if spec.kind in pair), None)
+    if clues.variant not in (AUTO, spec.kind) and (pair is None or clues.variant not in pair):
+        raise SettingError(
+            f"{name} cannot be of the variant {clues.variant}: its tensors are those of {spec.kind.value}. "
+            "Choose auto, or another file."
+        )
+    if pair is None:
+        return spec
+    decision = decide(pair, name, shapes, clues)
+    if decision.kind == INSTANT_ID:
+        raise _not_an_adapter(INSTANT_ID_FILE, shapes, name)
+    kind, config = Kind(decision.kind), spec.projector
+    if isinstance(config, FacePerceiverConfig):
+        config = replace(config, shortcut=kind is Kind.FACEID_PLUS_V2)
+    return replace(spec, kind=kind, projector=config, decided_by=decision.decided_by)
 
 
 def _site_widths(shapes: Shapes, sites: list[int], name: str) -> tuple[tuple[int, ...], int]:
@@ -127,12 +132,12 @@ def _site_widths(shapes: Shapes, sites: list[int], name: str) -> tuple[tuple[int
     return tuple(widths), contexts.pop()
 
 
-def _not_an_adapter(shapes: Shapes, name: str) -> str:
-    for relative in RELATIVES:
-        if relative.shows(shapes):
-            return f"{name} is {relative.what}, not an adapter for this node: {relative.where}."
-    return (
-        f"{name} is not a known IP-Adapter. Expected tensors named image_proj.* and ip_adapter.N.to_k_ip.weight of the "
-        f"standard, light, vit-G or Plus kind; found {len(shapes)} tensors, the first of them "
+def _not_an_adapter(relative: Relative | None, shapes: Shapes, name: str) -> NotAnAdapterError:
+    if relative is not None:
+        message = f"{name} is {relative.what}, not an adapter for these nodes: {relative.where}."
+        return NotAnAdapterError(message, relative.kind, relative.base)
+    return NotAnAdapterError(
+        f"{name} is not a known IP-Adapter. Expected tensors named image_proj.* and ip_adapter.N.to_k_ip.weight, or "
+        f"those of the training script or of diffusers; found {len(shapes)} tensors, the first of them "
         f"{', '.join(sorted(shapes)[:3]) or 'none'}. Choose another file."
     )

@@ -10,7 +10,15 @@ class AdapterFileError(AdapterError):
 
 
 class NotAnAdapterError(AdapterError):
-    """The file is sound, but it is something else; the message says what, and where it belongs."""
+    """The file is sound, but it is something else; the message says what, and where it belongs.
+
+    `kind` and `base` name a known relative in short, for listings; both are None for an unknown file.
+    """
+
+    def __init__(self, message: str, kind: str | None = None, base: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.base = base
 
 
 class WrongBaseError(AdapterError):
@@ -19,6 +27,10 @@ class WrongBaseError(AdapterError):
 
 class WrongEncoderError(AdapterError):
     """The image prompt was encoded by another encoder than the adapter was trained with."""
+
+
+class WrongPromptError(AdapterError):
+    """The adapter reads another kind of prompt than the one connected; the message names the node to use."""
 
 
 class PictureError(AdapterError):

@@ -8,8 +8,14 @@ import torch
 from torch import Tensor
 
 from ..models.shapes import Float
-from .errors import PictureError, SettingError
-from .spec import Stage
+from .errors import PictureError, SettingError, WrongEncoderError, WrongPromptError
+from .names import encoder_name
+from .projector_inputs import ProjectorInputs
+from .spec import AdapterSpec, Base, NegativeFeatures, Stage
+
+# Patches and class token of ViT-L/14 at 336 pixels, which Kolors' adapters were trained with. The same encoder at 224
+# pixels gives features of equal width and would pass unnoticed.
+_KOLORS_PATCHES = 577
 
 
 class Combine(str, Enum):
@@ -64,6 +70,40 @@ class ImagePrompt:
                 "The image encoder gave NaN or infinite features. Load the encoder in another precision (ComfyUI's "
                 "--fp32-text-enc) or check its file."
             )
+
+    def check(self, spec: AdapterSpec, file: str) -> None:
+        """Raises WrongPromptError for an adapter of faces, WrongEncoderError unless the encoder is the one it needs."""
+        if spec.face is not None or spec.stage is None:
+            raise WrongPromptError(
+                f"{file} is a {spec.kind.value} adapter: it reads faces, not an image prompt. Use Apply FaceID with "
+                "faces from Analyze Faces."
+            )
+        features = self.positive.at(spec.stage)
+        given, patches = features.shape[-1], features.shape[1]
+        if given != spec.feature_width:
+            raise WrongEncoderError(
+                f"{file} needs image prompts of {encoder_name(spec.stage, spec.feature_width)} "
+                f"({spec.stage.value} width {spec.feature_width}), but this one was encoded by "
+                f"{encoder_name(spec.stage, given)} (width {given}). Load that encoder in the CLIP vision loader."
+            )
+        if spec.base is Base.KOLORS and patches != _KOLORS_PATCHES:
+            raise WrongEncoderError(
+                f"{file} needs CLIP ViT-L/14 at 336 pixels, which gives {_KOLORS_PATCHES} features of a picture; this "
+                f"prompt has {patches}. Load Kolors' image encoder in the CLIP vision loader."
+            )
+
+    def inputs(self, spec: AdapterSpec) -> ProjectorInputs:
+        """Features of the stage that the adapter reads, after combining; the reference's negative if none is given."""
+        assert spec.stage is not None, "checked before"
+        positive, weights = combined(self.positive.at(spec.stage), self.weights, self.combine)
+        if self.negative is not None:
+            against = self.negative.at(spec.stage)
+            negative = combined(against, [1.0] * len(against), self.combine)[0]
+        elif spec.negative is NegativeFeatures.ZERO_EMBEDDING:
+            negative = torch.zeros_like(positive[:1])
+        else:
+            negative = self.zero_picture.at(spec.stage)
+        return ProjectorInputs((negative,), (positive,), weights)
 
 
 def combined(features: Tensor, weights: Sequence[float], how: Combine) -> tuple[Tensor, list[float]]:

@@ -63,16 +63,11 @@ def _feedforward(width: int, hidden_width: int) -> nn.Sequential:
     )
 
 
-class Resampler(nn.Module):
-    """Perceiver resampler (Alayrac et al. 2022, arXiv 2204.14198) over the encoder's last-but-one layer.
-
-    Parameter names of `Resampler` in https://github.com/tencent-ailab/IP-Adapter/blob/62e4af9/ip_adapter/resampler.py
-    """
+class Perceiver(nn.Module):
+    """Latents that read the encoder's patch features, layer by layer (Alayrac et al. 2022, arXiv 2204.14198)."""
 
     def __init__(self, config: ResamplerConfig) -> None:
         super().__init__()
-        self.config = config
-        self.latents = nn.Parameter(torch.randn(1, config.tokens, config.inner_width) / config.inner_width**0.5)
         self.proj_in = nn.Linear(config.feature_width, config.inner_width)
         self.proj_out = nn.Linear(config.inner_width, config.width)
         self.norm_out = nn.LayerNorm(config.width)
@@ -81,11 +76,28 @@ class Resampler(nn.Module):
             for _ in range(config.depth)
         )
 
-    def forward(self, features: Float[Tensor, "batch patches feature_width"]) -> Float[Tensor, "batch tokens width"]:
-        latents = self.latents.expand(len(features), -1, -1)
+    def read(
+        self,
+        latents: Float[Tensor, "batch tokens inner_width"],
+        features: Float[Tensor, "batch patches feature_width"],
+    ) -> Float[Tensor, "batch tokens width"]:
         image = self.proj_in(features)
         for layer in self.layers:
             attention, feedforward = layer.children()
             latents = latents + attention(image, latents)
             latents = latents + feedforward(latents)
         return self.norm_out(self.proj_out(latents))
+
+
+class Resampler(Perceiver):
+    """A perceiver whose latents are learned queries, over the encoder's last-but-one layer.
+
+    Parameter names of `Resampler` in https://github.com/tencent-ailab/IP-Adapter/blob/62e4af9/ip_adapter/resampler.py
+    """
+
+    def __init__(self, config: ResamplerConfig) -> None:
+        super().__init__(config)
+        self.latents = nn.Parameter(torch.randn(1, config.tokens, config.inner_width) / config.inner_width**0.5)
+
+    def forward(self, features: Float[Tensor, "batch patches feature_width"]) -> Float[Tensor, "batch tokens width"]:
+        return self.read(self.latents.expand(len(features), -1, -1), features)

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter import host
 from ..ip_adapter.adapter import Adapter
+from ..ip_adapter.variant import AUTO, VARIANTS
 from . import sockets
 
 
@@ -26,9 +27,10 @@ class LoadIPAdapter(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "variant",
-                    options=["auto"],
-                    default="auto",
-                    tooltip="What the file's tensors cannot tell. All kinds of this version are recognised.",
+                    options=list(VARIANTS),
+                    default=AUTO,
+                    tooltip="What the tensors of some FaceID files cannot tell. Leave it on auto unless the result is "
+                    "wrong; the log says what was decided, and why.",
                 ),
             ],
             outputs=[sockets.IPAdapter.Output(display_name="ip_adapter", tooltip="The adapter, for Apply IP-Adapter.")],
@@ -36,11 +38,11 @@ class LoadIPAdapter(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str, variant: str) -> Any:
-        return host.file_stamp(file)
+        return host.file_stamp(file), variant
 
     @classmethod
     def execute(cls, file: str, variant: str) -> io.NodeOutput:
-        return io.NodeOutput(Adapter.load(host.adapter_path(file)))
+        return io.NodeOutput(Adapter.load(host.adapter_path(file), variant))
 
 
 NODES = [LoadIPAdapter]

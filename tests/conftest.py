@@ -24,6 +24,7 @@ _bootstrap.register_pack(ROOT)
 if HOST in os.environ:
     _bootstrap.prepare_host(Path(os.environ[HOST]), ["--cpu"])
 _load("factories", ROOT / "tests" / "factories.py")
+_load("census", ROOT / "tests" / "census.py")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

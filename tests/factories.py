@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
-from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.adapter import Adapter, KeyValue, Place, Target
 from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.prompt import Combine, Features, ImagePrompt
 from ip_adapter_nodes.ip_adapter.sites import Site
@@ -43,6 +45,18 @@ def adapter_tensors(
 
 def make_adapter(sites: tuple[Site, ...], kind: str = "standard", seed: int = 0) -> Adapter:
     return Adapter.of(TensorDict(f"{kind}.test", adapter_tensors(sites, kind, seed)))
+
+
+def key_values(
+    adapter: Adapter,
+    prompt: ImagePrompt,
+    sites: Sequence[Site],
+    factors: Sequence[float],
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[KeyValue]:
+    """Keys and values on the CPU for sites in published order."""
+    targets = [Target(*target) for target in zip(sites, adapter.spec.site_indices, factors, strict=True)]
+    return adapter.key_values(prompt.inputs(adapter.spec), targets, Place(torch.device("cpu")), tick)
 
 
 def make_features(pictures: int, seed: int, pooled: int = 1024, hidden: int = 1280) -> Features:

@@ -1,7 +1,7 @@
 """An adapter and an image prompt into a clone of the host's model."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ import comfy.patcher_extension
 import torch
 from comfy.ldm.modules import attention as host_attention
 from torch import Tensor
+from torch.nn import functional
 
-from ..adapter import Adapter
-from ..errors import AdapterFileError
+from ..adapter import Adapter, KeyValue, Place, Target
+from ..errors import AdapterFileError, WrongBaseError
 from ..injection import OPTION, Application, Attention, Evaluator, Options, SiteBranch, SitePatch, record_areas
 from ..layer_weights import LayerWeights, site_factors
 from ..mask import Region, region_of
-from ..prompt import ImagePrompt
+from ..projector_inputs import Prompt
 from ..schedule import WeightSchedule, timing
 from ..sites import Site, check_base, find_sites
 from ..weight import check_weight
@@ -41,45 +42,56 @@ class Settings:
         check_weight(self.weight)
 
 
-def apply(model: Any, adapter: Adapter, prompt: ImagePrompt, settings: Settings) -> Any:
+def apply(model: Any, adapter: Adapter, prompt: Prompt, settings: Settings) -> Any:
     """A clone of the model whose cross-attentions also attend to the image prompt; the incoming model is left as it is.
 
     Raises WrongBaseError, WrongEncoderError, PictureError or SettingError, all before any sampling.
     """
     sites = find_sites(model.get_model_object("diffusion_model"))
     check_base(adapter.spec, sites, adapter.source.name)
-    adapter.check_prompt(prompt)
+    prompt.check(adapter.spec, adapter.source.name)
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
     when = timing(settings.start_percent, settings.end_percent, settings.schedule, to_sigma)
     region = 1.0 if settings.mask is None else region_of(settings.mask)
     factors = [settings.weight * factor for factor in site_factors(settings.weight_type, settings.layer_weights, sites)]
+    place = _place(model, adapter)
     clone = model.clone()
     if region == 0.0 or settings.start_percent == settings.end_percent or not any(factors):
         log.info("%s has no effect with these settings: the model is left unpatched", adapter.source.name)
         return clone
     application = Application(adapter.source.name, when, region if isinstance(region, Region) else None)
-    branches = _branches(clone, adapter, prompt, application, list(zip(sites, factors, strict=True)))
+    targets = [Target(*target) for target in zip(sites, adapter.spec.site_indices, factors, strict=True)]
+    computed = adapter.key_values(prompt.inputs(adapter.spec), targets, place, Progress(len(targets)))
+    branches = _branches(computed, application, _compute_dtype(model))
     _patch(clone, application, branches)
     log.info("%s applied at %d of %d cross-attentions", adapter.source.name, len(branches), len(sites))
     return clone
 
 
-def _branches(
-    model: Any, adapter: Adapter, prompt: ImagePrompt, application: Application, sites: list[tuple[Site, float]]
-) -> dict[Site, SiteBranch]:
+def _place(model: Any, adapter: Adapter) -> Place:
+    """Where keys and values are computed, with room made for it. Raises WrongBaseError if Kolors' part is missing."""
     device = comfy.model_management.get_torch_device()
     comfy.model_management.free_memory(_working_memory(adapter), device)
-    dtype = _compute_dtype(model)
-    progress = Progress(len(sites))
-    computed = adapter.key_values(
-        prompt, [site for site, _ in sites], [factor for _, factor in sites], device, progress
-    )
+    spec = adapter.spec
+    if spec.tokens_width == spec.context_width:
+        return Place(device)
+    projection = getattr(model.get_model_object("diffusion_model"), "encoder_hid_proj", None)
+    if projection is None:
+        raise WrongBaseError(
+            f"{adapter.source.name} gives tokens of width {spec.tokens_width}, which Kolors' own projection of text "
+            f"(encoder_hid_proj) brings to {spec.context_width}; the connected model has none. Connect a Kolors model."
+        )
+    weight, bias = (parameter.to(device, torch.float32) for parameter in (projection.weight, projection.bias))
+    return Place(device, lambda tokens: functional.linear(tokens, weight, bias))
+
+
+def _branches(computed: Iterator[KeyValue], application: Application, dtype: torch.dtype) -> dict[Site, SiteBranch]:
     branches = {item.site: SiteBranch(application, item, dtype) for item in computed}
     if not all(
         bool(branch.key.isfinite().all()) and bool(branch.value.isfinite().all()) for branch in branches.values()
     ):
         raise AdapterFileError(
-            f"{adapter.source.name} gives keys or values that are NaN or too large for {dtype}. "
+            f"{application.name} gives keys or values that are NaN or too large for {dtype}. "
             "Use the file's float32 version, a lower weight, or run ComfyUI with --bf16-unet or --fp32-unet."
         )
     return branches

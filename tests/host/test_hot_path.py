@@ -9,7 +9,7 @@ import comfy.ops
 import pytest
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from factories import adapter_tensors, make_adapter, make_prompt, projector_tensors
+from factories import adapter_tensors, key_values, make_adapter, make_prompt, projector_tensors
 from host_support.calls import patches_of
 from host_support.sampling import sample
 from host_support.small_models import supported_model
@@ -73,7 +73,7 @@ def test_keys_and_values_are_not_copied_after_the_first_evaluation(sd15, apply, 
 class LazySource:
     """Adapter matrices made when they are asked for, with references that show which of them are still alive."""
 
-    name, metadata = "lazy", {}
+    name, metadata, dtypes = "lazy", {}, {}
 
     def __init__(self, shapes) -> None:
         self.shapes = shapes
@@ -104,8 +104,8 @@ def test_what_a_patch_of_sdxl_keeps_is_small():
     for n, site in enumerate(sites):
         shapes |= {f"ip_adapter.{2 * n + 1}.to_{x}_ip.weight": (site.width, site.context_width) for x in "kv"}
     source = LazySource(shapes)
-    application, cpu = Application("lazy", None, None), torch.device("cpu")
-    items = Adapter.of(source).key_values(make_prompt(), sites, [1.0] * 70, cpu)
+    application = Application("lazy", None, None)
+    items = key_values(Adapter.of(source), make_prompt(), sites, [1.0] * 70)
     patches = [SitePatch(None, [SiteBranch(application, item, torch.float16)]) for item in items]
     assert len(patches) == 70
     tokens = 16

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from factories import adapter_tensors, make_features, relative_error
+from factories import adapter_tensors, key_values, make_features, relative_error
 from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, Adapter
 from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.errors import AdapterError, AdapterFileError, WrongEncoderError
@@ -20,7 +20,6 @@ SITES = (
     Site(("middle", 0, 0), 16, CONTEXT, 1),
 )
 ONES = (1.0, 1.0, 1.0)
-CPU = torch.device("cpu")
 
 
 def tensors_of(kind, dtype=torch.float32):
@@ -60,7 +59,7 @@ def merged(heads):
 
 
 def compute(tensors, prompt, factors=ONES, sites=SITES):
-    return list(Adapter.of(TensorDict("some.bin", tensors)).key_values(prompt, sites, factors, CPU))
+    return list(key_values(Adapter.of(TensorDict("some.bin", tensors)), prompt, sites, factors))
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.5,), (1.0, 0.25, -2.0)])
@@ -165,7 +164,7 @@ def test_both_containers_give_the_same(tmp_path):
     torch.save(nested, tmp_path / "a.bin")
     adapters = [Adapter.load(tmp_path / name) for name in ("a.safetensors", "a.bin")]
     assert adapters[0].spec == adapters[1].spec
-    pairs = zip(*(adapter.key_values(prompt_of(), SITES, ONES, CPU) for adapter in adapters), strict=True)
+    pairs = zip(*(key_values(adapter, prompt_of(), SITES, ONES) for adapter in adapters), strict=True)
     assert all(torch.equal(a.key, b.key) and torch.equal(a.value, b.value) for a, b in pairs)
 
 
@@ -177,7 +176,7 @@ def test_cancelling_stops_between_sites():
         if error := next(ticks):
             raise error
 
-    computed = adapter.key_values(prompt_of(), SITES, ONES, CPU, tick)
+    computed = key_values(adapter, prompt_of(), SITES, ONES, tick)
     assert next(computed).site is SITES[0]
     with pytest.raises(KeyboardInterrupt):
         next(computed)
@@ -187,7 +186,7 @@ def test_wrong_encoder_is_named_beside_the_right_one():
     adapter = Adapter.of(TensorDict("some.bin", adapter_tensors(SITES, "plus", feature_width=1280)))
     prompt = ImagePrompt(make_features(1, 0, pooled=768, hidden=1024), None, make_features(1, 1), (1.0,))
     with pytest.raises(WrongEncoderError) as error:
-        adapter.check_prompt(prompt)
+        prompt.check(adapter.spec, "some.bin")
     for part in (
         "some.bin",
         "clip_vision_h.safetensors",
@@ -197,7 +196,7 @@ def test_wrong_encoder_is_named_beside_the_right_one():
         "CLIP vision loader",
     ):
         assert part in str(error.value)
-    adapter.check_prompt(ImagePrompt(make_features(1, 0), None, make_features(1, 1), (1.0,)))
+    ImagePrompt(make_features(1, 0), None, make_features(1, 1), (1.0,)).check(adapter.spec, "some.bin")
 
 
 def damages(tensors):
@@ -215,8 +214,8 @@ def error_of(given):
     """What loading an adapter from a path or tensors and computing with it raises of our own errors, if anything."""
     try:
         adapter = Adapter.load(given) if isinstance(given, Path) else Adapter.of(given)
-        adapter.check_prompt(prompt_of())
-        list(adapter.key_values(prompt_of(), SITES, ONES, CPU))
+        prompt_of().check(adapter.spec, adapter.source.name)
+        list(key_values(adapter, prompt_of(), SITES, ONES))
     except AdapterError as error:
         return error
     return None

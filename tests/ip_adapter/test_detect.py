@@ -3,104 +3,103 @@
 from math import prod
 
 import pytest
+from census import FILES, HOSTILE_NAMES, SD2, SD15, SD15_WIDTHS, SDXL_WIDTHS, face, file_of, linear, resampler
 from ip_adapter_nodes.ip_adapter.detect import describe
-from ip_adapter_nodes.ip_adapter.errors import AdapterFileError
-from ip_adapter_nodes.ip_adapter.spec import AdapterSpec, Kind, NegativeFeatures, Stage
+from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, NotAnAdapterError, SettingError
+from ip_adapter_nodes.ip_adapter.spec import Base, FaceVector, Kind, NegativeFeatures, Stage
+from ip_adapter_nodes.ip_adapter.variant import Clues
+from ip_adapter_nodes.models.face import FaceConfig, FacePerceiverConfig
 from ip_adapter_nodes.models.linear import LinearConfig
+from ip_adapter_nodes.models.mlp import MlpConfig
 from ip_adapter_nodes.models.resampler import ResamplerConfig
 
-SD15_WIDTHS = (320,) * 2 + (640,) * 2 + (1280,) * 5 + (640,) * 3 + (320,) * 3 + (1280,)
-SDXL_WIDTHS = (640,) * 4 + (1280,) * 50 + (640,) * 6 + (1280,) * 10
-
-
-def linear(feature_width, context):
-    return {"proj.weight": (4 * context, feature_width), "proj.bias": (4 * context,), **norm("norm", context)}
-
-
-def norm(name, width):
-    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-
-
-def resampler(inner, heads, context, feature_width=1280, depth=4, queries=16):
-    shapes = {"latents": (1, queries, inner), **norm("norm_out", context)}
-    shapes |= {"proj_in.weight": (inner, feature_width), "proj_in.bias": (inner,)}
-    shapes |= {"proj_out.weight": (context, inner), "proj_out.bias": (context,)}
-    for layer in range(depth):
-        attention, feedforward = f"layers.{layer}.0", f"layers.{layer}.1"
-        shapes |= (
-            norm(f"{attention}.norm1", inner) | norm(f"{attention}.norm2", inner) | norm(f"{feedforward}.0", inner)
-        )
-        shapes[f"{attention}.to_q.weight"] = (64 * heads, inner)
-        shapes[f"{attention}.to_kv.weight"] = (128 * heads, inner)
-        shapes[f"{attention}.to_out.weight"] = (inner, 64 * heads)
-        shapes[f"{feedforward}.1.weight"] = (4 * inner, inner)
-        shapes[f"{feedforward}.3.weight"] = (inner, 4 * inner)
-    return shapes
-
-
-def file_of(projector, widths, context):
-    shapes = {f"image_proj.{name}": shape for name, shape in projector.items()}
-    for site, width in enumerate(widths):
-        shapes |= {f"ip_adapter.{2 * site + 1}.to_{x}_ip.weight": (width, context) for x in "kv"}
-    return shapes
-
-
-# Published name: shapes, number of tensors and bytes of the safetensors file (None where only a pickle is published).
-SD15, SDXL = (SD15_WIDTHS, 768), (SDXL_WIDTHS, 2048)
-PUBLISHED = {
-    "ip-adapter_sd15": (file_of(linear(1024, 768), *SD15), 36, 44_642_768),
-    "ip-adapter_sd15_light": (file_of(linear(1024, 768), *SD15), 36, 44_642_768),
-    "ip-adapter_sd15_light_v11": (file_of(linear(1024, 768), *SD15), 36, None),
-    "ip-adapter_sd15_vit-G": (file_of(linear(1280, 768), *SD15), 36, 46_215_640),
-    "ip-adapter-plus_sd15": (file_of(resampler(768, 12, 768), *SD15), 83, 98_183_288),
-    "ip-adapter-plus-face_sd15": (file_of(resampler(768, 12, 768), *SD15), 83, 98_183_288),
-    "ip_plus_composition_sd15": (file_of(resampler(768, 12, 768), *SD15), 83, None),
-    "ip-adapter_sdxl": (file_of(linear(1280, 2048), *SDXL), 144, 702_585_376),
-    "ip-adapter_sdxl_vit-h": (file_of(linear(1024, 2048), *SDXL), 144, 698_391_064),
-    "ip-adapter-plus_sdxl_vit-h": (file_of(resampler(1280, 20, 2048), *SDXL), 191, 847_517_512),
-    "ip-adapter-plus-face_sdxl_vit-h": (file_of(resampler(1280, 20, 2048), *SDXL), 191, 847_517_512),
-    "ip_plus_composition_sdxl": (file_of(resampler(1280, 20, 2048), *SDXL), 191, None),
+TWINS = ("faceid-plus", "faceid-plus-v2", "faceid-portrait-unnorm")  # kinds whose tensors another kind has too
+PICTURE, EMBEDDING = NegativeFeatures.ZERO_PICTURE, NegativeFeatures.ZERO_EMBEDDING
+# Kind and base: what the adapter reads of an encoder and of a face, and what its negative side sees of the encoder.
+READS = {
+    ("standard", "sd15"): (Stage.POOLED, None, EMBEDDING),
+    ("standard", "sdxl"): (Stage.POOLED, None, EMBEDDING),
+    ("plus", "sd15"): (Stage.PENULTIMATE, None, PICTURE),
+    ("plus", "sdxl"): (Stage.PENULTIMATE, None, PICTURE),
+    ("plus", "kolors"): (Stage.PENULTIMATE, None, PICTURE),
+    ("full-face", "sd15"): (Stage.PENULTIMATE, None, PICTURE),
+    ("faceid", "sd15"): (None, FaceVector.NORMED, EMBEDDING),
+    ("faceid", "sdxl"): (None, FaceVector.NORMED, EMBEDDING),
+    ("faceid-portrait", "sd15"): (None, FaceVector.NORMED, EMBEDDING),
+    ("faceid-portrait", "sdxl"): (None, FaceVector.NORMED, EMBEDDING),
+    ("faceid-portrait-unnorm", "sdxl"): (None, FaceVector.RAW, EMBEDDING),
+    ("faceid-plus", "sd15"): (Stage.PENULTIMATE, FaceVector.NORMED, PICTURE),
+    ("faceid-plus-v2", "sd15"): (Stage.PENULTIMATE, FaceVector.NORMED, PICTURE),
+    ("faceid-plus-v2", "sdxl"): (Stage.PENULTIMATE, FaceVector.NORMED, PICTURE),
+    ("faceid-plus-v2", "kolors"): (Stage.PENULTIMATE, FaceVector.RAW, EMBEDDING),
 }
-HOSTILE = (
-    "",
-    "ip-adapter-faceid-plusv2_sdxl_lora.bin",
-    "flux controlnet unnorm.safetensors",
-    "../../\n\0.pth",
-    "п" * 300,
-)
+SIZES = {
+    "ip-adapter_sd15": LinearConfig(1024, 4, 768),
+    "ip-adapter_sdxl": LinearConfig(1280, 4, 2048),
+    "ip-adapter-plus_sd15": ResamplerConfig(1280, 16, 768, 768, 12, 64, 4, 3072),
+    "ip-adapter-plus_sdxl_vit-h": ResamplerConfig(1280, 16, 2048, 1280, 20, 64, 4, 5120),
+    "ip_adapter_plus_general": ResamplerConfig(1024, 16, 2048, 2048, 12, 64, 4, 8192),
+    "ip-adapter-full-face_sd15": MlpConfig(1280, 1280, 768),
+    "ip-adapter-faceid_sdxl": FaceConfig(512, 1024, 4, 2048),
+    "ip-adapter-faceid-portrait_sd15": FaceConfig(512, 1024, 16, 768),
+    "ip-adapter-faceid-plusv2_sdxl": FacePerceiverConfig(
+        FaceConfig(512, 1024, 4, 2048), ResamplerConfig(1280, 4, 2048, 2048, 32, 64, 4, 8192), shortcut=True
+    ),
+    "ip-adapter-faceid-plus_sd15": FacePerceiverConfig(
+        FaceConfig(512, 1024, 4, 768), ResamplerConfig(1280, 4, 768, 768, 12, 64, 4, 3072), shortcut=False
+    ),
+    "ipa-faceid-plus": FacePerceiverConfig(
+        FaceConfig(512, 1024, 6, 4096), ResamplerConfig(1024, 6, 4096, 4096, 64, 64, 4, 16384), shortcut=True
+    ),
+    "ip-adapter-faceid-portrait_sdxl_unnorm": ResamplerConfig(512, 16, 2048, 1280, 20, 64, 4, 5120),
+}
 
 
-def expected(name):
-    sdxl = "sdxl" in name
-    indices, widths = (range(1, 140, 2), SDXL_WIDTHS) if sdxl else (range(1, 32, 2), SD15_WIDTHS)
-    context = 2048 if sdxl else 768
-    if "plus" in name:
-        inner, heads = (1280, 20) if sdxl else (768, 12)
-        network = ResamplerConfig(1280, 16, context, inner, heads, 64, 4, 4 * inner)
-        how = (Kind.PLUS, network, Stage.PENULTIMATE, NegativeFeatures.ZERO_PICTURE)
-    else:
-        wide = "vit-G" in name or name == "ip-adapter_sdxl"
-        network = LinearConfig(1280 if wide else 1024, 4, context)
-        how = (Kind.STANDARD, network, Stage.POOLED, NegativeFeatures.ZERO_EMBEDDING)
-    return AdapterSpec(*how, context_width=context, site_indices=tuple(indices), site_widths=widths)
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", FILES)
 def test_rebuilt_files_are_the_published_ones(name):
-    """The tables above against the census: as many tensors, and as many bytes but for the header."""
-    shapes, tensors, size = PUBLISHED[name]
-    assert len(shapes) == tensors
-    if size is not None:
-        header = size - 2 * sum(map(prod, shapes.values()))
-        assert 60 * tensors < header < 150 * tensors
+    """The census against itself: as many tensors, and as many bytes but for the header."""
+    published = FILES[name]
+    assert len(published.shapes) == published.tensors
+    if published.size is not None:
+        header = published.size - 2 * sum(map(prod, published.shapes.values()))
+        assert 60 * published.tensors < header < 150 * published.tensors
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_file_is_recognised_under_any_name(name):
-    shapes = PUBLISHED[name][0]
-    for hostile in (name, *HOSTILE):
-        assert describe(shapes, hostile) == expected(name)
-    assert describe(dict(reversed(shapes.items())), name) == expected(name)
+@pytest.mark.parametrize("name", FILES)
+def test_published_file_is_recognised(name):
+    published = FILES[name]
+    spec = describe(published.shapes, f"{name}.bin")
+    assert (spec.kind.value, spec.base.value, spec.tokens) == (published.kind, published.base, published.tokens)
+    assert (spec.stage, spec.face, spec.negative) == READS[published.kind, published.base]
+    sites, widths = (70, SDXL_WIDTHS) if published.base != "sd15" else (16, SD15_WIDTHS)
+    assert spec.site_indices == tuple(range(1, 2 * sites, 2))
+    assert spec.site_widths == widths
+    assert spec.context_width == (768 if sites == 16 else 2048)
+    assert spec.lora_rank == (128 if any("_lora." in tensor for tensor in published.shapes) else None)
+    assert spec.projector == SIZES.get(name, spec.projector)
+
+
+@pytest.mark.parametrize("name", [name for name, published in FILES.items() if published.kind not in TWINS])
+def test_name_and_order_do_not_matter_where_tensors_tell(name):
+    shapes = FILES[name].shapes
+    expected = describe(shapes, name)
+    assert expected.decided_by == "tensor shapes"
+    for hostile in HOSTILE_NAMES:
+        assert describe(shapes, hostile) == expected
+    assert describe(dict(reversed(shapes.items())), name) == expected
+
+
+def test_kolors_and_sdxl_have_only_version_2_under_any_name():
+    for name in ("ip-adapter-faceid-plusv2_sdxl", "ipa-faceid-plus"):
+        for hostile in (*HOSTILE_NAMES, "ip-adapter-faceid-plus_sd15.bin"):
+            assert describe(FILES[name].shapes, hostile).kind is Kind.FACEID_PLUS_V2
+
+
+@pytest.mark.parametrize("name", ["ip-adapter-faceid_sd15", "ip-adapter-faceid-plusv2_sdxl"])
+def test_faceid_without_its_lora_is_faceid(name):
+    shapes = {tensor: shape for tensor, shape in FILES[name].shapes.items() if "_lora." not in tensor}
+    spec = describe(shapes, "x.bin")
+    assert (spec.kind.value, spec.lora_rank) == (FILES[name].kind, None)
 
 
 @pytest.mark.parametrize(("queries", "depth", "heads", "inner"), [(4, 1, 1, 64), (32, 6, 5, 96), (77, 2, 8, 512)])
@@ -109,14 +108,17 @@ def test_every_size_of_a_custom_resampler_comes_from_its_tensors(queries, depth,
     spec = describe(shapes, "custom")
     assert spec.projector == ResamplerConfig(384, queries, 1024, inner, heads, 64, depth, 4 * inner)
     assert (spec.tokens, spec.feature_width, spec.site_widths) == (queries, 384, (320, 640))
+    assert spec.base is Base.OTHER
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 16])
 def test_token_count_of_a_custom_linear_projector(tokens):
-    shapes = file_of(
-        linear(768, 1024) | {"proj.weight": (tokens * 1024, 768), "proj.bias": (tokens * 1024,)}, (320,), 1024
-    )
-    assert describe(shapes, "custom").projector == LinearConfig(768, tokens, 1024)
+    projector = linear(768, 1024) | {"proj.weight": (tokens * 1024, 768), "proj.bias": (tokens * 1024,)}
+    assert describe(file_of(projector, *SD2), "custom").projector == LinearConfig(768, tokens, 1024)
+
+
+def test_adapter_for_stable_diffusion_2():
+    assert describe(file_of(linear(1024, 1024), *SD2), "x").base is Base.SD2
 
 
 K, V = "ip_adapter.5.to_k_ip.weight", "ip_adapter.5.to_v_ip.weight"
@@ -134,10 +136,28 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", ["ip-adapter_sd15", "ip-adapter-plus_sd15"])
+@pytest.mark.parametrize("name", ["ip-adapter_sd15", "ip-adapter-plus_sd15", "ip-adapter-faceid-plusv2_sd15"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_attention_matrices(name, damage):
-    shapes = dict(PUBLISHED[name][0])
+    shapes = dict(FILES[name].shapes)
     DAMAGES[damage](shapes)
     with pytest.raises(AdapterFileError, match=r"broken\.bin is (incomplete|damaged)"):
         describe(shapes, "broken.bin")
+
+
+@pytest.mark.parametrize("dtype", ["I64", "U8", "BOOL", "torch.complex64"])
+def test_tensors_that_hold_no_weights(dtype):
+    shapes = FILES["ip-adapter_sd15"].shapes
+    with pytest.raises(AdapterFileError, match=rf"broken\.bin is damaged: {K} is stored as {dtype}"):
+        describe(shapes, "broken.bin", Clues(dtypes={K: dtype}))
+
+
+def test_variant_that_the_tensors_cannot_be():
+    with pytest.raises(SettingError, match="x cannot be of the variant faceid-plus: its tensors are those of standard"):
+        describe(FILES["ip-adapter_sd15"].shapes, "x", Clues(variant="faceid-plus"))
+
+
+def test_face_network_of_another_recogniser_is_not_known():
+    shapes = file_of(face(4, 768) | {"proj.0.weight": (1024, 256)}, *SD15)
+    with pytest.raises(NotAnAdapterError, match="not a known IP-Adapter"):
+        describe(shapes, "x")

@@ -5,15 +5,6 @@ from ip_adapter_nodes.ip_adapter.detect import describe
 from ip_adapter_nodes.ip_adapter.errors import AdapterError, NotAnAdapterError
 
 UNET_SITES = {f"ip_adapter.{k}.to_{x}_ip.weight": (320, 768) for k in range(1, 32, 2) for x in "kv"}
-FACE_LORA = {
-    f"ip_adapter.{k}.to_{x}_lora.{side}.weight": (128, 320) for k in range(32) for x in "qkv" for side in ("down", "up")
-}
-FACE_MLP = {
-    "image_proj.proj.0.weight": (1024, 512),
-    "image_proj.proj.0.bias": (1024,),
-    "image_proj.proj.2.weight": (3072, 1024),
-}
-FACE_MLP |= {"image_proj.proj.2.bias": (3072,), "image_proj.norm.weight": (768,), "image_proj.norm.bias": (768,)}
 RESAMPLER = {
     "image_proj.latents": (1, 16, 64),
     "image_proj.proj_in.weight": (64, 1280),
@@ -32,7 +23,10 @@ RELATIVES = {
     "CLIP vision": ("a CLIP vision encoder", {"vision_model.encoder.layers.0.layer_norm1.weight": (1280,)}),
     "CLIP vision, openai": ("a CLIP vision encoder", {"visual.transformer.resblocks.0.ln_1.weight": (1280,)}),
     "checkpoint": ("a whole checkpoint", {"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}),
-    "Flux, XLabs": ("an IP-Adapter for Flux", {"ip_adapter_proj_model.proj.weight": (16384, 768), XLABS: (3072, 4096)}),
+    "Flux, XLabs": (
+        "an IP-Adapter for Flux by XLabs",
+        {"ip_adapter_proj_model.proj.weight": (16384, 768), XLABS: (3072, 4096)},
+    ),
     "PuLID, original": ("a PuLID adapter", {"id_adapter.mapping_0.weight": (1024, 1024)}),
     "PuLID, Flux": ("a PuLID adapter", {"pulid_ca.0.to_q.weight": (2048, 3072)}),
     "PuLID, converted": (
@@ -43,20 +37,42 @@ RELATIVES = {
         "a PuLID adapter",
         {"image_proj.id_embedding_mapping.0.weight": (1024, 1280)} | RESAMPLER | UNET_SITES,
     ),
-    "FaceID": ("a FaceID adapter", FACE_MLP | UNET_SITES | FACE_LORA),
-    "FaceID without its LoRA": ("a FaceID adapter", FACE_MLP | UNET_SITES),
-    "FaceID Plus": (
-        "a FaceID adapter",
-        FACE_MLP | UNET_SITES | {"image_proj.perceiver_resampler.proj_in.weight": (768, 1280)},
+    "SD3.5": (
+        "an IP-Adapter for Stable Diffusion 3.5",
+        {"image_proj.time_embedding.linear_1.weight": (1280, 320)} | RESAMPLER | UNET_SITES,
     ),
-    "FaceID Portrait, unnorm": ("a FaceID adapter", RESAMPLER | UNET_SITES | {"image_proj.proj_in.weight": (64, 512)}),
+    "Instruct": (
+        "IP-Adapter-Instruct",
+        {"image_proj.proj_new_input.weight": (768, 768)} | RESAMPLER | UNET_SITES,
+    ),
+    "Flux, InstantX": (
+        "an IP-Adapter for Flux by InstantX",
+        {"image_proj.proj.2.weight": (524288, 2304)}
+        | {f"ip_adapter.{k}.to_{x}_ip.weight": (3072, 4096) for k in range(57) for x in "kv"},
+    ),
+    "Style Components": (
+        "a Style Components adapter",
+        {"image_proj.proj.0.weight": (1536, 768)} | {"ip_adapter.1.to_v_ip.weight": (640, 2048)},
+    ),
+    "HunyuanDiT": ("an IP-Adapter for HunyuanDiT", {"blocks.0.attn2.kv_proj_ip_adapter.weight": (2816, 1024)}),
+    "Anima": ("an Anima IP-Adapter", {"ip_centroid": (1024,), "to_k_ip.0.weight": (2048, 1024)}),
+    "CSGO": ("CSGO", {"content_image_proj.norm.weight": (2048,)} | UNET_SITES),
+    "InstantCharacter": (
+        "InstantCharacter for Flux",
+        {"image_proj.cross_layer_blocks.0.norm.weight": (1024,)} | UNET_SITES,
+    ),
+    "PhotoMaker": ("a PhotoMaker file", {"id_encoder.visual_projection.weight": (768, 1024)}),
+    "Fooocus negative": ("negative tokens of Fooocus", {"data": (1, 16, 2048)}),
+    "T2I-Adapter": ("a T2I-Adapter", {"adapter.body.0.resnets.0.block1.weight": (320, 320, 3, 3)}),
+    "Flux transformer": ("a diffusion model", {"double_blocks.0.img_attn.qkv.weight": (9216, 3072)}),
+    "VAE": ("a VAE", {"decoder.conv_in.weight": (512, 4, 3, 3)}),
 }
 
 
 @pytest.mark.parametrize(("what", "shapes"), RELATIVES.values(), ids=RELATIVES)
 def test_relative_is_named_with_the_remedy(what, shapes):
     with pytest.raises(
-        NotAnAdapterError, match=rf"^some file\.bin is {what}, not an adapter for this node: \w+"
+        NotAnAdapterError, match=rf"^some file\.bin is {what}, not an adapter for these nodes: \w+"
     ) as error:
         describe(shapes, "some file.bin")
     assert "\n" not in str(error.value)
@@ -64,12 +80,8 @@ def test_relative_is_named_with_the_remedy(what, shapes):
 
 UNKNOWN = {
     "nothing": {},
-    "Flux transformer": {"double_blocks.0.img_attn.qkv.weight": (9216, 3072)},
-    "Fooocus negative": {"data": (1, 16, 2048)},
     "only a projector": {"image_proj.norm.weight": (768,)},
     "only attention": UNET_SITES,
-    "SD3.5": {"image_proj.time_embedding.linear_1.weight": (1280, 320)} | RESAMPLER | UNET_SITES,
-    "Instruct": {"image_proj.proj_new_input.weight": (768, 768)} | RESAMPLER | UNET_SITES,
     "proj transposed": {"image_proj.proj.weight": (1024, 3072), "image_proj.proj.bias": (3072,)} | UNET_SITES,
 }
 

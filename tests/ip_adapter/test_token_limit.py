@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from factories import make_adapter
+from factories import key_values, make_adapter
 from ip_adapter_nodes.ip_adapter.errors import SettingError
 from ip_adapter_nodes.ip_adapter.prompt import Features, ImagePrompt
 from ip_adapter_nodes.ip_adapter.sites import Site
@@ -16,7 +16,7 @@ def features(count):
 
 def tokens(positives, negatives):
     prompt = ImagePrompt(features(positives), features(negatives), features(1), (1.0,) * positives)
-    (item,) = make_adapter(SITES).key_values(prompt, SITES, [1.0], torch.device("cpu"))
+    (item,) = key_values(make_adapter(SITES), prompt, SITES, [1.0])
     return item.key.shape[2]
 
 
@@ -26,5 +26,5 @@ def test_both_sides_become_equally_long(positives, negatives, pictures):
 
 
 def test_numbers_that_would_need_too_many_tokens_are_refused():
-    with pytest.raises(SettingError, match="97 positive and 89 negative pictures would need 34532 tokens"):
+    with pytest.raises(SettingError, match="388 positive and 356 negative tokens, which need 34532"):
         tokens(97, 89)

@@ -1,0 +1,31 @@
+"""What goes into a projector: the form that prompts of pictures and of faces have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from .spec import AdapterSpec
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectorInputs:
+    """Arguments of a projector for either side, one row per picture or face, and how strongly each speaks."""
+
+    negative: tuple[Tensor, ...]
+    positive: tuple[Tensor, ...]
+    weights: Sequence[float]
+    options: Mapping[str, float] = field(default_factory=dict[str, float])  # further arguments, by name
+
+
+class Prompt(Protocol):
+    """What an adapter needs of a prompt."""
+
+    def check(self, spec: AdapterSpec, file: str) -> None:
+        """Raises WrongPromptError or WrongEncoderError when the adapter `file` cannot read this prompt."""
+        ...
+
+    def inputs(self, spec: AdapterSpec) -> ProjectorInputs:
+        """The arguments for a checked adapter's projector."""
+        ...
