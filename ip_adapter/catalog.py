@@ -1,6 +1,6 @@
 """Published files that people use with IP-Adapters: where they are, what they are, and how to know them again.
 
-The facts are data, in `catalog.json`. `sha256` and `size` are null where nobody has published them; they are never guessed.
+The facts are data, in `catalog.json`. `sha256` and `size` are null where nobody has published them, never guessed.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("catalog.json")
 _HUB = re.compile(r"https://huggingface\.co/([^/]+/[^/]+)/resolve/main/(.+)")
@@ -45,8 +46,10 @@ class CatalogEntry:
 @cache
 def entries() -> tuple[CatalogEntry, ...]:
     """Every entry, in the order of the file."""
-    facts = json.loads(FILE.read_text(encoding="utf-8"))
-    return tuple(CatalogEntry(**{**fact, "contents": tuple(fact.get("contents", ()))}) for fact in facts)
+    facts: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
+    for fact in facts:
+        fact["contents"] = tuple(fact.get("contents", ()))
+    return tuple(CatalogEntry(**fact) for fact in facts)
 
 
 def by_name(name: str) -> CatalogEntry | None:
@@ -66,7 +69,7 @@ def by_size(size: int) -> tuple[CatalogEntry, ...]:
 
 
 def identify(path: Path) -> CatalogEntry | None:
-    """The published file that this one is, whatever its name. Read only if its size is that of one. May raise OSError."""
+    """The published file that this one is, whatever its name. It is read only if its size is a known one."""
     facts = path.stat()
     return _identified(path, facts.st_size, facts.st_mtime_ns) if by_size(facts.st_size) else None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol
-from zipfile import is_zipfile
+from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,7 +23,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 ReadTensor = Callable[[str], Tensor]
 # safetensors' names of what weights are stored in; anything else keeps torch's name.
 _DTYPES = {
-    torch.float64: "F64",
+    torch.double: "F64",
     torch.float32: "F32",
     torch.float16: "F16",
     torch.bfloat16: "BF16",
@@ -126,12 +126,27 @@ def read_tensors(path: Path) -> TensorSource:
 
 def _read_pickle(path: Path) -> TensorDict:
     with _named_errors(path):
+        is_archive = is_zipfile(path)
+        if is_archive:
+            _check_archive(path)
         # Files from before PyTorch 1.6 are no zip archives and cannot be mapped.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
         tensors = dict(_flatten(content, ""))
     if not tensors:
         raise AdapterFileError(f"{path.name} holds no tensors. It is not a model file; choose another one.")
     return TensorDict(path.name, tensors)
+
+
+def _check_archive(path: Path) -> None:
+    """Refuses an archive that would unpack to more than its own size; PyTorch stores its records as they are."""
+    with ZipFile(path) as archive:
+        records = archive.infolist()
+    unpacked = sum(record.file_size for record in records)
+    if any(record.compress_type != ZIP_STORED for record in records) or unpacked > path.stat().st_size:
+        raise AdapterFileError(
+            f"{path.name} is a compressed archive that unpacks to {unpacked} bytes; model files are stored as they "
+            "are. Get the adapter as .safetensors, or from its original source."
+        )
 
 
 def _flatten(content: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:

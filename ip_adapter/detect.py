@@ -59,7 +59,10 @@ def describe(shapes: Shapes, name: str, clues: Clues = _NO_CLUES) -> AdapterSpec
                 lora_rank=next((shapes[key][0] for key in shapes if _LORA.fullmatch(key) and shapes[key]), None),
             )
             return _told_apart(_of_kolors(_portrait(spec)), shapes, name, clues)
-    raise _not_an_adapter(None, shapes, name)
+    raise AdapterFileError(
+        f"{name} is incomplete, or its image projection is of no known kind: {', '.join(sorted(projector)[:4])}. "
+        "Download the file again; if it is complete, it needs the nodes it was made for."
+    )
 
 
 def _check_tensors(shapes: Shapes, name: str, dtypes: Mapping[str, str]) -> None:

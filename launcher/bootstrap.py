@@ -4,7 +4,8 @@ As a script, with the environment's interpreter:
 
     python launcher/bootstrap.py HOST_FOLDER MODULE [ARGUMENT ...]
 
-imports `ip_adapter_nodes.MODULE` with ComfyUI's modules importable and calls its `main(arguments)`.
+imports `ip_adapter_nodes.MODULE` with ComfyUI's modules importable and calls its `main(arguments)`. For a module that
+needs nothing of ComfyUI, HOST_FOLDER is `-`.
 
 This file stands alone (no relative imports): the tests load it by its location to prepare themselves the same way.
 """
@@ -21,6 +22,7 @@ PACKAGE_NAME = "ip_adapter_nodes"
 HOST_ARGUMENTS_VARIABLE = "IP_ADAPTER_HOST_ARGS"
 HOST_DEVICE_VARIABLE = "IP_ADAPTER_HOST_DEVICE"
 PACK_ROOT = Path(__file__).resolve().parent.parent
+NO_HOST = "-"
 
 
 def register_pack(root: Path) -> types.ModuleType:
@@ -77,7 +79,10 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: bootstrap.py HOST_FOLDER MODULE [ARGUMENT ...]", file=sys.stderr)
         return 2
     host, module_name, *rest = arguments
-    prepare_host(Path(host).resolve(), host_arguments())
+    if host == NO_HOST:
+        hide_folders([PACK_ROOT, PACK_ROOT / "launcher"])
+    else:
+        prepare_host(Path(host).resolve(), host_arguments())
     register_pack(PACK_ROOT)
     module = importlib.import_module(f"{PACKAGE_NAME}.{module_name}")
     result = module.main(rest)

@@ -7,6 +7,7 @@ COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
     serve.COMMAND,
     checks.COMMAND,
+    in_host.MODELS,
     in_host.BENCH,
     in_host.DEMO_WEIGHTS,
     in_host.DEMO_MEASURE,

@@ -1,16 +1,24 @@
-"""Commands that run one of the pack's own modules inside the host's code (see `bootstrap.py`)."""
+"""Commands that run one of the pack's own modules with the host's interpreter (see `bootstrap.py`)."""
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from ..bootstrap import HOST_DEVICE_VARIABLE
+from ..bootstrap import HOST_DEVICE_VARIABLE, NO_HOST
 from ..cache import make_cache
-from ..host import Host, prepare_host
+from ..environment import TO_RUN, ensure_environment
+from ..errors import LauncherError
+from ..host import VARIABLE, Host, find_host, prepare_host
 from ..process import run as run_program
+from ..status import Status
 from .command import Call, Command
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap.py"
+MODELS_MODULE = "ip_adapter.models_command"
+MODELS_NEED = ("torch", "einops", "safetensors", "huggingface_hub", "tqdm", "yaml")
 
 
 def run_in_host(host: Host, module: str, call: Call) -> int:
@@ -29,6 +37,36 @@ def host_command(name: str, module: str, summary: str, description: str) -> Comm
     return Command(name=name, summary=summary, description=description, run=run, passes_on=module)
 
 
+def run_models(call: Call) -> int:
+    """Look at files and fetch them, with the interpreter of the user's ComfyUI, else our own; no ComfyUI is started."""
+    own = find_host(call.root, os.environ)
+    if own is None:
+        # Standard output is the answer's alone.
+        python, place = ensure_environment(make_cache(), TO_RUN, Status(sys.stderr)), {}
+    else:
+        python, place = _complete_interpreter(), {VARIABLE: str(own)}
+    return run_program([python, str(BOOTSTRAP), NO_HOST, MODELS_MODULE, *call.extra], environment=place)
+
+
+def _complete_interpreter() -> str:
+    missing = [name for name in MODELS_NEED if find_spec(name) is None]
+    if missing:
+        raise LauncherError(
+            f"Looking for what is needed in {sys.executable}: it lacks {', '.join(missing)}. Start run.py with the "
+            "interpreter that your ComfyUI uses."
+        )
+    return sys.executable
+
+
+MODELS = Command(
+    name="models",
+    summary="list, get, inspect and convert adapter files",
+    description="What files you have and what they are (list, inspect), how to get the published ones (get), and "
+    "any layout to the published one (convert). 'run.py models SUBCOMMAND --help' tells more. Exit status: 0 fine, "
+    "1 an error that is explained, 2 a wrong command line, 130 interrupted.",
+    run=run_models,
+    passes_on=MODELS_MODULE,
+)
 BENCH = host_command(
     "bench",
     "benchmarks.__main__",

@@ -5,7 +5,7 @@ from math import prod
 import pytest
 from census import FILES, HOSTILE_NAMES, SD2, SD15, SD15_WIDTHS, SDXL_WIDTHS, face, file_of, linear, resampler
 from ip_adapter_nodes.ip_adapter.detect import describe
-from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, NotAnAdapterError, SettingError
+from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, SettingError
 from ip_adapter_nodes.ip_adapter.spec import Base, FaceVector, Kind, NegativeFeatures, Stage
 from ip_adapter_nodes.ip_adapter.variant import Clues
 from ip_adapter_nodes.models.face import FaceConfig, FacePerceiverConfig
@@ -159,5 +159,5 @@ def test_variant_that_the_tensors_cannot_be():
 
 def test_face_network_of_another_recogniser_is_not_known():
     shapes = file_of(face(4, 768) | {"proj.0.weight": (1024, 256)}, *SD15)
-    with pytest.raises(NotAnAdapterError, match="not a known IP-Adapter"):
+    with pytest.raises(AdapterFileError, match="of no known kind"):
         describe(shapes, "x")

@@ -2,7 +2,7 @@
 
 import pytest
 from ip_adapter_nodes.ip_adapter.detect import describe
-from ip_adapter_nodes.ip_adapter.errors import AdapterError, NotAnAdapterError
+from ip_adapter_nodes.ip_adapter.errors import AdapterError, AdapterFileError, NotAnAdapterError
 
 UNET_SITES = {f"ip_adapter.{k}.to_{x}_ip.weight": (320, 768) for k in range(1, 32, 2) for x in "kv"}
 RESAMPLER = {
@@ -82,7 +82,6 @@ UNKNOWN = {
     "nothing": {},
     "only a projector": {"image_proj.norm.weight": (768,)},
     "only attention": UNET_SITES,
-    "proj transposed": {"image_proj.proj.weight": (1024, 3072), "image_proj.proj.bias": (3072,)} | UNET_SITES,
 }
 
 
@@ -91,6 +90,19 @@ def test_unknown_file_is_refused_with_what_was_found(shapes):
     with pytest.raises(NotAnAdapterError, match="not a known IP-Adapter") as error:
         describe(shapes, "x.bin")
     assert f"found {len(shapes)} tensors" in str(error.value)
+
+
+INCOMPLETE = {
+    "transposed": {"image_proj.proj.weight": (1024, 3072), "image_proj.proj.bias": (3072,)},
+    "without its norm": {"image_proj.proj.weight": (3072, 1024), "image_proj.proj.bias": (3072,)},
+    "of another network": {"image_proj.something.weight": (768, 1024)},
+}
+
+
+@pytest.mark.parametrize("projector", INCOMPLETE.values(), ids=INCOMPLETE)
+def test_adapter_with_a_projector_of_no_known_kind_is_damaged(projector):
+    with pytest.raises(AdapterFileError, match=r"x\.bin is incomplete, or its image projection is of no known kind"):
+        describe(projector | UNET_SITES, "x.bin")
 
 
 HOSTILE_NAMES = {
