@@ -9,10 +9,12 @@ from torch import Tensor
 
 from .adapter import NEGATIVE, POSITIVE, KeyValue
 from .attention import image_attention
+from .frames import RowFactors, check_batch, frames_of, row_factors
 from .mask import WHOLE, Region, Window
 from .schedule import Timing
 
 OPTION = "ip_adapter_nodes"  # our entry in the host's transformer_options
+_MAX_KEPT = 64  # rows of factors: those of the windows of an animation, or of the steps of a schedule
 Options = Mapping[str, Any]
 Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
 
@@ -33,8 +35,18 @@ class Application:
 class Evaluation:
     """What was decided once for a call of the model: each application's factor, and what each chunk sees."""
 
-    factors: Mapping[Application, float]
+    factors: Mapping[Application, float | RowFactors]
     windows: tuple[Window, ...]
+
+
+def turned_away(item: KeyValue) -> KeyValue:
+    """The negative rows see the positive pictures and the positive rows nothing, so guidance leads away from them.
+
+    Source: the "precise" weight types of ComfyUI_IPAdapter_plus,
+    https://github.com/cubiq/ComfyUI_IPAdapter_plus/blob/9d076a3df0d2763cef5510ec5ab807f6632c39f5/CrossAttentionPatch.py#L105
+    """
+    key, value = item.key[POSITIVE], item.value[POSITIVE]
+    return KeyValue(item.site, torch.stack([key, key]), torch.stack([value, torch.zeros_like(value)]))
 
 
 class SiteBranch:
@@ -49,7 +61,7 @@ class SiteBranch:
     def add_to(self, out: Tensor, query: Tensor, options: Options) -> Tensor:
         """`out + factor * Attention(Q, K', V')`; `out` itself where the factor is 0."""
         evaluation: Evaluation | None = options.get(OPTION)
-        factor = 1.0
+        factor: float | RowFactors = 1.0
         if self.application.timing is not None and evaluation is not None:
             factor = evaluation.factors[self.application]
         if factor == 0.0:
@@ -57,12 +69,12 @@ class SiteBranch:
         chunks = tuple(options["cond_or_uncond"]) if "cond_or_uncond" in options else (0,)
         image = image_attention(query, *self._rows(query, chunks))
         if self.application.region is None:
-            return torch.add(out, image, alpha=factor)
+            return _added(out, image, factor)
         windows = evaluation.windows if evaluation is not None else (WHOLE,) * len(chunks)
         grid = tuple(options["activations_shape"][-2:])
         mask = self.application.region.factors(grid, windows, query)
         image = (image.unflatten(0, (len(chunks), -1)) * mask).flatten(0, 1)
-        return torch.add(out, image, alpha=factor)
+        return _added(out, image, factor)
 
     def _rows(self, query: Tensor, chunks: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Keys and values with one row per chunk of the batch, as views where the usual orders allow it."""
@@ -82,6 +94,12 @@ class SiteBranch:
         if place not in self._placed:
             self._placed[place] = (self.key.to(*place), self.value.to(*place))
         return self._placed[place]
+
+
+def _added(out: Tensor, image: Tensor, factor: float | RowFactors) -> Tensor:
+    if isinstance(factor, RowFactors):
+        return factor.add_to(out, image)
+    return torch.add(out, image, alpha=factor)
 
 
 class SitePatch:
@@ -109,6 +127,7 @@ class Evaluator:
 
     def __init__(self, applications: Sequence[Application]) -> None:
         self.applications = tuple(applications)
+        self._kept: dict[tuple[float, ...], RowFactors] = {}
 
     def __deepcopy__(self, memo: object) -> "Evaluator":
         return self
@@ -118,19 +137,34 @@ class Evaluator:
         *others, options = arguments
         timed = [application for application in self.applications if application.timing is not None]
         sigma = float(t.flatten()[0]) if timed else 0.0
-        factors = {application: _factor(application.timing, sigma) for application in timed}
+        factors = {application: self._factor(application.timing, sigma, len(x), options) for application in timed}
         evaluation = Evaluation(factors, self._windows(options))
         return executor(x, t, *others, {**options, OPTION: evaluation}, **extra)
+
+    def check_batch(self, executor: Any, noise: Tensor, *arguments: Any, **extra: Any) -> Any:
+        """Wrapper around a whole run: raises SettingError when its batch is not the animation of a schedule."""
+        for application in self.applications:
+            if application.timing is not None and application.timing.curve:
+                check_batch(application.timing.curve, len(noise))
+        return executor(noise, *arguments, **extra)
+
+    def _factor(self, timing: Timing | None, sigma: float, rows: int, options: Options) -> float | RowFactors:
+        factor = 1.0 if timing is None else timing.factor(sigma)
+        if timing is None or not timing.curve or factor == 0.0:
+            return factor
+        chunks = len(options.get("cond_or_uncond") or (None,))
+        factors = row_factors(timing.curve, frames_of(options, rows // chunks), factor) * chunks
+        if len(set(factors)) == 1:
+            return factors[0]
+        if len(self._kept) >= _MAX_KEPT:
+            self._kept.clear()
+        return self._kept.setdefault(factors, RowFactors(factors))
 
     @staticmethod
     def _windows(options: Options) -> tuple[Window, ...]:
         known: Mapping[Any, Window] = options.get(AREAS, {})
         chunks = options.get("uuids") or options.get("cond_or_uncond") or (None,)
         return tuple(known.get(uuid, WHOLE) for uuid in chunks)
-
-
-def _factor(timing: Timing | None, sigma: float) -> float:
-    return 1.0 if timing is None else timing.factor(sigma)
 
 
 AREAS = f"{OPTION}_areas"

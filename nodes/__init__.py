@@ -5,9 +5,9 @@ from typing import Any
 from comfy_api.latest import ComfyExtension
 
 from ..ip_adapter.host import register_folder
-from . import apply, encode, load
+from . import apply, encode, load, weights
 
-NODES = [*load.NODES, *encode.NODES, *apply.NODES]
+NODES = [*load.NODES, *encode.NODES, *apply.NODES, *weights.NODES]
 
 
 class IPAdapterExtension(ComfyExtension):

@@ -8,3 +8,4 @@ from .files import adapter_files as adapter_files
 from .files import adapter_path as adapter_path
 from .files import file_stamp as file_stamp
 from .files import register_folder as register_folder
+from .layers import sites_of as sites_of

@@ -13,17 +13,30 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..adapter import Adapter, KeyValue, Place, Target
+from ..crossfade import by_picture
 from ..errors import AdapterFileError, WrongBaseError
-from ..injection import OPTION, Application, Attention, Evaluator, Options, SiteBranch, SitePatch, record_areas
-from ..layer_weights import LayerWeights, site_factors
+from ..injection import (
+    OPTION,
+    Application,
+    Attention,
+    Evaluator,
+    Options,
+    SiteBranch,
+    SitePatch,
+    record_areas,
+    turned_away,
+)
+from ..layer_weights import LayerWeights, site_strengths
 from ..mask import Region, region_of
 from ..projector_inputs import Prompt
 from ..schedule import WeightSchedule, timing
 from ..sites import Site, check_base, find_sites
 from ..weight import check_weight
+from ..weight_types import Direction
 from .progress import Progress
 
 log = logging.getLogger(__name__)
+AlsoPatch = Callable[[Any, tuple[Site, ...]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,29 +55,41 @@ class Settings:
         check_weight(self.weight)
 
 
-def apply(model: Any, adapter: Adapter, prompt: Prompt, settings: Settings) -> Any:
+def apply(
+    model: Any, adapter: Adapter, prompt: Prompt, settings: Settings, also: AlsoPatch = lambda clone, sites: None
+) -> Any:
     """A clone of the model whose cross-attentions also attend to the image prompt; the incoming model is left as it is.
 
+    `also` may add to the clone what belongs to the adapter elsewhere; it is not called when the adapter has no effect.
     Raises WrongBaseError, WrongEncoderError, PictureError or SettingError, all before any sampling.
     """
     sites = find_sites(model.get_model_object("diffusion_model"))
     check_base(adapter.spec, sites, adapter.source.name)
     prompt.check(adapter.spec, adapter.source.name)
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
-    when = timing(settings.start_percent, settings.end_percent, settings.schedule, to_sigma)
+    parts = [
+        (inputs, timing(settings.start_percent, settings.end_percent, schedule, to_sigma))
+        for inputs, schedule in by_picture(prompt.inputs(adapter.spec), settings.schedule)
+    ]
     region = 1.0 if settings.mask is None else region_of(settings.mask)
-    factors = [settings.weight * factor for factor in site_factors(settings.weight_type, settings.layer_weights, sites)]
+    strengths = site_strengths(settings.weight_type, settings.layer_weights, sites)
+    factors = [settings.weight * strength.factor for strength in strengths]
     place = _place(model, adapter)
     clone = model.clone()
     if region == 0.0 or settings.start_percent == settings.end_percent or not any(factors):
         log.info("%s has no effect with these settings: the model is left unpatched", adapter.source.name)
         return clone
-    application = Application(adapter.source.name, when, region if isinstance(region, Region) else None)
     targets = [Target(*target) for target in zip(sites, adapter.spec.site_indices, factors, strict=True)]
-    computed = adapter.key_values(prompt.inputs(adapter.spec), targets, place, Progress(len(targets)))
-    branches = _branches(computed, application, _compute_dtype(model))
-    _patch(clone, application, branches)
-    log.info("%s applied at %d of %d cross-attentions", adapter.source.name, len(branches), len(sites))
+    avoided = {site for site, strength in zip(sites, strengths, strict=True) if strength.direction is Direction.AWAY}
+    progress = Progress(len(targets) * len(parts))
+    for inputs, when in parts:
+        application = Application(adapter.source.name, when, region if isinstance(region, Region) else None)
+        computed = adapter.key_values(inputs, targets, place, progress)
+        turned = (turned_away(item) if item.site in avoided else item for item in computed)
+        _patch(clone, application, _branches(turned, application, _compute_dtype(model)))
+    also(clone, sites)
+    acting = sum(factor != 0 for factor in factors)
+    log.info("%s applied at %d of %d cross-attentions", adapter.source.name, acting, len(sites))
     return clone
 
 
@@ -133,7 +158,7 @@ def _patch(model: Any, application: Application, branches: dict[Site, SiteBranch
         present = replacements.get(site.block, replacements.get(site.block[:2]))
         model.set_model_attn2_replace(_stacked(present, branch), *site.block)
     if application.timing is not None or application.region is not None:
-        _wrap(model, comfy.patcher_extension.WrappersMP.APPLY_MODEL, application)
+        _wrap(model, application)
     if application.region is not None:
         kind = comfy.patcher_extension.WrappersMP.CALC_COND_BATCH
         model.remove_wrappers_with_key(kind, OPTION)
@@ -147,9 +172,12 @@ def _stacked(present: Attention | None, branch: SiteBranch) -> SitePatch:
     return SitePatch(present or _text_attention, (branch,))
 
 
-def _wrap(model: Any, kind: str, application: Application) -> None:
+def _wrap(model: Any, application: Application) -> None:
     """One evaluator for all applications: the clone's own replaces the one it inherited."""
-    inherited: list[Callable[..., Any]] = model.get_wrappers(kind, OPTION)
+    kinds = comfy.patcher_extension.WrappersMP
+    inherited: list[Callable[..., Any]] = model.get_wrappers(kinds.APPLY_MODEL, OPTION)
     earlier = [known for evaluator in inherited if isinstance(evaluator, Evaluator) for known in evaluator.applications]
-    model.remove_wrappers_with_key(kind, OPTION)
-    model.add_wrapper_with_key(kind, OPTION, Evaluator([*earlier, application]))
+    evaluator = Evaluator([*earlier, application])
+    for kind, wrapper in ((kinds.APPLY_MODEL, evaluator), (kinds.OUTER_SAMPLE, evaluator.check_batch)):
+        model.remove_wrappers_with_key(kind, OPTION)
+        model.add_wrapper_with_key(kind, OPTION, wrapper)

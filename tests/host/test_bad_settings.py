@@ -42,7 +42,7 @@ BAD_NUMBERS = {
     "end above 1": ({"end_percent": 1.5}, ("end_percent <= 1", "1.5")),
     "start NaN": ({"start_percent": float("nan")}, ("0 <= start_percent", "nan")),
     "weight type": ({"weight_type": "wobbly"}, ("linear", "wobbly")),
-    "layer": ({"layer_weights": LayerWeights((("input 99", 0.5),))}, ("input 99", "middle 0")),
+    "layer": ({"layer_weights": LayerWeights((("input 99", 0.5),))}, ("input 99", "mid")),
 }
 
 

@@ -46,7 +46,7 @@ def test_a_step_takes_its_later_value():
     [(), ((0.5, 1.0), (0.4, 1.0)), ((-0.1, 1.0),), ((0.0, 1.0), (1.1, 1.0)), ((math.nan, 1.0),), ((0.0, math.nan),)],
 )
 def test_points_that_are_no_schedule(points):
-    with pytest.raises(SettingError, match="ascending points"):
+    with pytest.raises(SettingError, match="ascending places from 0 to 1"):
         WeightSchedule(points)
 
 
