@@ -119,7 +119,7 @@ def read_tensors(path: Path) -> TensorSource:
     with _named_errors(path):
         if not path.is_file():
             raise AdapterFileError(
-                f"There is no adapter file at {path}. Refresh the node list, or choose another file."
+                f"There is no file at {path}. Refresh the node list, or choose another file."
             )
     return SafetensorsFile.read(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
 
@@ -145,7 +145,7 @@ def _check_archive(path: Path) -> None:
     if any(record.compress_type != ZIP_STORED for record in records) or unpacked > path.stat().st_size:
         raise AdapterFileError(
             f"{path.name} is a compressed archive that unpacks to {unpacked} bytes; model files are stored as they "
-            "are. Get the adapter as .safetensors, or from its original source."
+            "are. Get it as .safetensors, or from its original source."
         )
 
 
@@ -173,7 +173,7 @@ def _named_errors(path: Path) -> Generator[None, None, None]:
     except UnpicklingError as error:
         raise AdapterFileError(
             f"{path.name} was not read, because it is damaged or holds something other than plain tensors, which could "
-            "run code. Get the adapter as .safetensors, or from its original source."
+            "run code. Get it as .safetensors, or from its original source."
         ) from error
     except OSError as error:
         raise AdapterFileError(f"{path.name} cannot be read ({error}). Check the file and its permissions.") from error

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..models.face import FaceConfig, FacePerceiverConfig
 from .checkpoint import WEIGHTS, Shapes
 from .errors import AdapterFileError, NotAnAdapterError, SettingError
+from .names import base_of
 from .projectors import PROJECTORS
 from .relatives import INSTANT_ID_FILE, LOOKALIKES, OTHER_FILES, Relative, first_shown
 from .spec import AdapterSpec, Base, FaceVector, Kind, NegativeFeatures, Stage
@@ -16,16 +17,6 @@ PROJECTOR_PREFIX = "image_proj."
 SITE_PREFIX = "ip_adapter."
 _SITE_MATRIX = re.compile(r"ip_adapter\.(0|[1-9][0-9]{0,3})\.to_[kv]_ip\.weight")
 _LORA = re.compile(r"ip_adapter\.[0-9]{1,4}\.to_(?:q|k|v|out)_lora\.down\.weight")
-# (context width, number of cross-attentions) -> base; counted on the host's own classes.
-_BASES = {
-    (768, 16): Base.SD15,
-    (1024, 16): Base.SD2,
-    (2048, 70): Base.SDXL,
-    (1280, 44): Base.SDXL_REFINER,
-    (2048, 34): Base.SSD_1B,
-    (2048, 15): Base.VEGA,
-    (2048, 21): Base.KOALA_700M,
-}
 _KOLORS_FEATURES = 1024  # ViT-L, which no adapter for SDXL reads patch by patch
 _NO_CLUES = Clues()
 
@@ -54,7 +45,7 @@ def describe(shapes: Shapes, name: str, clues: Clues = _NO_CLUES) -> AdapterSpec
                 context_width=context_width,
                 site_indices=tuple(sites),
                 site_widths=widths,
-                base=_BASES.get((context_width, len(sites)), Base.OTHER),
+                base=base_of(context_width, len(sites)),
                 face=entry.face,
                 lora_rank=next((shapes[key][0] for key in shapes if _LORA.fullmatch(key) and shapes[key]), None),
             )

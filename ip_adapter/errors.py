@@ -39,3 +39,7 @@ class PictureError(AdapterError):
 
 class SettingError(AdapterError):
     """A number or a choice outside of what makes sense."""
+
+
+class FaceError(AdapterError):
+    """No usable face, or something that finds, recognises or holds faces that cannot be used."""

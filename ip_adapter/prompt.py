@@ -78,19 +78,7 @@ class ImagePrompt:
                 f"{file} is a {spec.kind.value} adapter: it reads faces, not an image prompt. Use Apply FaceID with "
                 "faces from Analyze Faces."
             )
-        features = self.positive.at(spec.stage)
-        given, patches = features.shape[-1], features.shape[1]
-        if given != spec.feature_width:
-            raise WrongEncoderError(
-                f"{file} needs image prompts of {encoder_name(spec.stage, spec.feature_width)} "
-                f"({spec.stage.value} width {spec.feature_width}), but this one was encoded by "
-                f"{encoder_name(spec.stage, given)} (width {given}). Load that encoder in the CLIP vision loader."
-            )
-        if spec.base is Base.KOLORS and patches != _KOLORS_PATCHES:
-            raise WrongEncoderError(
-                f"{file} needs CLIP ViT-L/14 at 336 pixels, which gives {_KOLORS_PATCHES} features of a picture; this "
-                f"prompt has {patches}. Load Kolors' image encoder in the CLIP vision loader."
-            )
+        check_encoder(self.positive, spec, file)
 
     def inputs(self, spec: AdapterSpec) -> ProjectorInputs:
         """Features of the stage that the adapter reads, after combining; the reference's negative if none is given."""
@@ -118,3 +106,21 @@ def combined(features: Tensor, weights: Sequence[float], how: Combine) -> tuple[
         raise SettingError("The weights of averaged pictures add up to 0. Give at least one of them a weight.")
     mean = torch.tensordot(share / total, features, dims=1)[None]
     return mean, [total / len(weights)]
+
+
+def check_encoder(features: Features, spec: AdapterSpec, file: str) -> None:
+    """Raises WrongEncoderError unless the features are of the encoder that the adapter was trained with."""
+    assert spec.stage is not None, "only for adapters that read an image encoder"
+    given = features.at(spec.stage)
+    if given.shape[-1] != spec.feature_width:
+        raise WrongEncoderError(
+            f"{file} needs image prompts of {encoder_name(spec.stage, spec.feature_width)} "
+            f"({spec.stage.value} width {spec.feature_width}), but this one was encoded by "
+            f"{encoder_name(spec.stage, given.shape[-1])} (width {given.shape[-1]}). Load that encoder in the CLIP "
+            "vision loader."
+        )
+    if spec.base is Base.KOLORS and given.shape[1] != _KOLORS_PATCHES:
+        raise WrongEncoderError(
+            f"{file} needs CLIP ViT-L/14 at 336 pixels, which gives {_KOLORS_PATCHES} features of a picture; this "
+            f"prompt has {given.shape[1]}. Load Kolors' image encoder in the CLIP vision loader."
+        )

@@ -35,6 +35,7 @@ class Base(str, Enum):
     VEGA = "vega"
     KOALA_700M = "koala-700m"
     KOALA_1B = "koala-1b"
+    SDXS = "sdxs"
     KOLORS = "kolors"
     OTHER = "other"
 

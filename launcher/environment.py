@@ -29,15 +29,18 @@ class Stage:
     name: str
     purpose: str
     arguments: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 PIP_STAGE = Stage("pip", "pip itself", ("--upgrade", PIP))
 TORCH_STAGE = Stage("torch", "PyTorch (the largest download, up to 3 GB on Linux)", ("torch.txt",))
 HOST_STAGE = Stage("host", "what ComfyUI needs", ("host.txt",))
 CHECKS_STAGE = Stage("checks", "what the checks need", ("checks.txt",))
+# Their own lists ask for an OpenCV with windows, which needs a graphics library that servers lack.
+FACES_STAGE = Stage("faces", "what the checks of faces are compared with", ("faces.txt",), ("--no-deps",))
 
 TO_RUN = (PIP_STAGE, TORCH_STAGE, HOST_STAGE)
-TO_CHECK = (*TO_RUN, CHECKS_STAGE)
+TO_CHECK = (*TO_RUN, CHECKS_STAGE, FACES_STAGE)
 
 
 def environment_key(requirements: Path = REQUIREMENTS) -> str:
@@ -136,7 +139,8 @@ def _pip_options(stage: Stage) -> list[str]:
         return ["--no-input", *stage.arguments]
     lists = [option for name in stage.arguments for option in ("-r", str(REQUIREMENTS / name))]
     # The constraint keeps later stages from exchanging torch.
-    return ["--no-input", "--progress-bar", "raw", "--constraint", str(REQUIREMENTS / "torch.txt"), *lists]
+    constraint = ("--constraint", str(REQUIREMENTS / "torch.txt"))
+    return ["--no-input", "--progress-bar", "raw", *stage.options, *constraint, *lists]
 
 
 def _log(folder: Path) -> Path:

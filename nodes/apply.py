@@ -1,13 +1,16 @@
-"""Putting an adapter and an image prompt into a model."""
+"""Putting an adapter and a prompt of pictures or faces into a model."""
 
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.layer_weights import WEIGHT_TYPES
-from ..ip_adapter.weight import MAX_WEIGHT
+from ..ip_adapter.prompt import Combine
+from . import settings as inputs
 from . import sockets
+
+_OUTPUT = "The model with the adapter; the incoming one stays as it is."
+_MODEL = "A model of the adapter's base. LoRA nodes may come before or after."
 
 
 class ApplyIPAdapter(io.ComfyNode):
@@ -19,52 +22,17 @@ class ApplyIPAdapter(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Lets the model follow an image prompt beside its text. Chain several for several adapters.",
             inputs=[
-                io.Model.Input("model", tooltip="A model of the adapter's base. LoRA nodes may come before or after."),
+                io.Model.Input("model", tooltip=_MODEL),
                 sockets.IPAdapter.Input("ip_adapter", tooltip="From Load IP-Adapter."),
                 sockets.ImagePrompt.Input("image_prompt", tooltip="From Encode Image Prompt."),
-                io.Float.Input(
+                inputs.factor(
                     "weight",
-                    default=1.0,
-                    min=-MAX_WEIGHT,
-                    max=MAX_WEIGHT,
-                    step=0.05,
-                    tooltip="0 is the text alone, 1 what the adapter was trained for. With a text of your own try 0.5.",
+                    "0 is the text alone, 1 what the adapter was trained for. With a text of your own try 0.5.",
                 ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="When the adapter begins to act, 0 is the first step.",
-                ),
-                io.Float.Input(
-                    "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="When it stops, 1 is the last step.",
-                ),
-                io.Combo.Input(
-                    "weight_type",
-                    options=list(WEIGHT_TYPES),
-                    default="linear",
-                    tooltip="How the weight is spread over the model's layers.",
-                ),
-                io.Mask.Input("mask", optional=True, tooltip="Where in the new picture the adapter acts; any size."),
-                sockets.LayerWeights.Input(
-                    "layer_weights", optional=True, tooltip="A factor per cross-attention, times the weight type."
-                ),
-                sockets.WeightSchedule.Input(
-                    "schedule", optional=True, tooltip="A factor over the course of sampling."
-                ),
+                *inputs.when_and_how(),
+                *inputs.where_and_finer(),
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model", tooltip="The model with the adapter; the incoming one stays as it is."
-                )
-            ],
+            outputs=[io.Model.Output(display_name="model", tooltip=_OUTPUT)],
         )
 
     @classmethod
@@ -72,4 +40,50 @@ class ApplyIPAdapter(io.ComfyNode):
         return io.NodeOutput(host.apply(model, ip_adapter, image_prompt, host.Settings(**settings)))
 
 
-NODES = [ApplyIPAdapter]
+class ApplyFaceID(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ApplyFaceID",
+            display_name="Apply FaceID",
+            category=sockets.CATEGORY,
+            description="Lets the model draw a person it sees in photographs. For several people chain several, each "
+            "with its own faces and mask.",
+            inputs=[
+                io.Model.Input("model", tooltip=_MODEL),
+                sockets.IPAdapter.Input("ip_adapter", tooltip="A FaceID or Portrait adapter, from Load IP-Adapter."),
+                sockets.Faces.Input("faces", tooltip="Photographs of one person, from Analyze Faces or Load Faces."),
+                inputs.factor("weight", "0 is the model alone, 1 what the adapter was trained for."),
+                inputs.factor(
+                    "structure_weight",
+                    "FaceID-Plus V2 and Kolors: how much of the face's look, beside its identity, comes through.",
+                ),
+                inputs.factor(
+                    "lora_weight",
+                    "Strength of the LoRA inside the adapter's file. It acts on the whole picture, masked or not.",
+                ),
+                *inputs.when_and_how(),
+                io.ClipVision.Input(
+                    "clip_vision", optional=True, tooltip="For the Plus kinds: ViT-H, or ViT-L at 336 for Kolors."
+                ),
+                *inputs.where_and_finer(),
+                io.Combo.Input(
+                    "combine",
+                    options=[how.value for how in Combine],
+                    default=Combine.CONCAT.value,
+                    optional=True,
+                    tooltip="Several photographs: concat keeps the tokens of each, average makes one mean face.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip=_OUTPUT)],
+        )
+
+    @classmethod
+    def execute(cls, model: Any, ip_adapter: Any, faces: Any, **given: Any) -> io.NodeOutput:
+        clip_vision, combine = given.pop("clip_vision", None), Combine(given.pop("combine", Combine.CONCAT))
+        choice = host.FaceSettings(given.pop("structure_weight"), given.pop("lora_weight"), combine)
+        settings = host.Settings(**given)
+        return io.NodeOutput(host.apply_face(model, ip_adapter, faces, clip_vision, settings, choice))
+
+
+NODES = [ApplyIPAdapter, ApplyFaceID]

@@ -6,5 +6,7 @@ IPAdapter = io.Custom("IP_ADAPTER")
 ImagePrompt = io.Custom("IMAGE_PROMPT")
 LayerWeights = io.Custom("LAYER_WEIGHTS")
 WeightSchedule = io.Custom("WEIGHT_SCHEDULE")
+FaceAnalysis = io.Custom("FACE_ANALYSIS")
+Faces = io.Custom("FACES")
 
 CATEGORY = "IP-Adapter"

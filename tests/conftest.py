@@ -25,6 +25,7 @@ if HOST in os.environ:
     _bootstrap.prepare_host(Path(os.environ[HOST]), ["--cpu"])
 _load("factories", ROOT / "tests" / "factories.py")
 _load("census", ROOT / "tests" / "census.py")
+_load("face_models", ROOT / "tests" / "face_models.py")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

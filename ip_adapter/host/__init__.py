@@ -2,6 +2,8 @@
 
 from .apply import Settings as Settings
 from .apply import apply as apply
+from .apply_face import FaceSettings as FaceSettings
+from .apply_face import apply_face as apply_face
 from .encode import EncodeChoice as EncodeChoice
 from .encode import encode_prompt as encode_prompt
 from .files import adapter_files as adapter_files

@@ -30,7 +30,8 @@ from ..layer_weights import LayerWeights, site_strengths
 from ..mask import Region, region_of
 from ..projector_inputs import Prompt
 from ..schedule import WeightSchedule, timing
-from ..sites import Site, check_base, find_sites
+from ..sites import Site
+from ..trio import checked_sites
 from ..weight import check_weight
 from ..weight_types import Direction
 from .progress import Progress
@@ -63,9 +64,7 @@ def apply(
     `also` may add to the clone what belongs to the adapter elsewhere; it is not called when the adapter has no effect.
     Raises WrongBaseError, WrongEncoderError, PictureError or SettingError, all before any sampling.
     """
-    sites = find_sites(model.get_model_object("diffusion_model"))
-    check_base(adapter.spec, sites, adapter.source.name)
-    prompt.check(adapter.spec, adapter.source.name)
+    sites = checked_sites(model.get_model_object("diffusion_model"), adapter, prompt)
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
     parts = [
         (inputs, timing(settings.start_percent, settings.end_percent, schedule, to_sigma))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..status import Stopwatch
 from .command import Call, Command
 
 HOST_VARIABLE = "IP_ADAPTER_NODES_HOST"
+WORKERS = max(1, min(4, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ def tests(root: Path, extra: Sequence[str]) -> Check:
     chosen = [name for name in extra if name.startswith("tests/")]
     paths = [str(root / name) for name in chosen] or [str(root / "tests")]
     options = [name for name in extra if name not in chosen]
-    return Check("pytest", ("pytest", *settings, "-p", "no:cacheprovider", *paths, *options))
+    # One process per core, each with one thread; all tests of a file in one of them, since they share what they build.
+    spread = ("-n", str(WORKERS), "--dist", "loadfile")
+    return Check("pytest", ("pytest", *settings, "-p", "no:cacheprovider", *spread, *paths, *options))
 
 
 def run(call: Call) -> int:
@@ -71,6 +75,7 @@ def _passes(check: Check, call: Call, host: Host, folder: Path, environment: dic
 def _environment(cache: Path, host: Host, browser: str | None) -> dict[str, str]:
     result = {
         HOST_VARIABLE: str(host.path),
+        "OMP_NUM_THREADS": "1",
         "PYRIGHT_PYTHON_CACHE_DIR": str(cache / "pyright"),
         "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
     }
@@ -83,7 +88,7 @@ COMMAND = Command(
     name="test",
     summary="set up, then run every check: format, lint, types, tests",
     description="Set everything up and run ruff format, ruff check, pyright and pytest, all of them even if one "
-    "fails. Further arguments go to pytest: run.py test -- -k mask",
+    "fails. Further arguments go to pytest: run.py test -- -k mask, and -n 0 to run in one process.",
     run=run,
     passes_on="pytest",
 )

@@ -19,6 +19,19 @@ def inference_mode():
         yield
 
 
+@pytest.fixture
+def face_libraries():
+    """For tests that analyse faces: the libraries for it can be imported."""
+
+
+@pytest.fixture(autouse=True)
+def no_face_libraries(request, monkeypatch):
+    """In every other test importing them raises, as on a machine without them."""
+    if "face_libraries" not in request.fixturenames:
+        for name in ("insightface", "onnxruntime", "cv2", "skimage"):
+            monkeypatch.setitem(sys.modules, name, None)
+
+
 @pytest.fixture(scope="session")
 def sd15():
     """A MODEL of Stable Diffusion 1.5's topology: 16 sites, context width 768, few channels."""

@@ -195,7 +195,7 @@ def test_paths_that_are_no_file(tmp_path, suffix):
     folder.mkdir()
     loop.symlink_to(loop)
     for path in (missing, folder, loop):
-        with refused(path, "There is no adapter file"):
+        with refused(path, "There is no file at"):
             read_all(path)
 
 
