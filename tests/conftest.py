@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "IP_ADAPTER_NODES_HOST"
@@ -21,6 +22,9 @@ def _load(name: str, file: Path):
 
 _bootstrap = _load("bootstrap", ROOT / "launcher" / "bootstrap.py")
 _bootstrap.register_pack(ROOT)
+# Shapes in the signatures of what computes on tensors hold for every call that any test makes.
+CHECKED = ("models", *(f"ip_adapter.{name}" for name in ("attention", "mask", "preprocess", "face_alignment")))
+install_import_hook([f"ip_adapter_nodes.{part}" for part in CHECKED], "beartype.beartype")
 if HOST in os.environ:
     _bootstrap.prepare_host(Path(os.environ[HOST]), ["--cpu"])
 _load("factories", ROOT / "tests" / "factories.py")

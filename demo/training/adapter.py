@@ -25,7 +25,7 @@ from .run import Recipe, Run
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
-    samples=28_000,
+    samples=96_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,

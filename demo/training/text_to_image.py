@@ -17,7 +17,7 @@ from .latents import Pool
 from .run import Recipe, Run
 
 RECIPE = Recipe(
-    samples=272_000,
+    samples=528_000,
     batch=32,
     learning_rate=1.5e-3,
     weight_decay=0.01,

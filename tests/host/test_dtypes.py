@@ -7,8 +7,7 @@ import pytest
 import torch
 from factories import adapter_tensors, make_prompt, relative_error
 from host_support.sampling import sample
-from host_support.small_models import _randomise as randomise
-from host_support.small_models import supported_model
+from host_support.small_models import randomise, supported_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict

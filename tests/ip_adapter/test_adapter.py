@@ -191,7 +191,7 @@ def test_wrong_encoder_is_named_beside_the_right_one():
         "some.bin",
         "clip_vision_h.safetensors",
         "1280",
-        "clip_vision_l.safetensors",
+        "clip-vit-large-patch14-336.bin",
         "1024",
         "CLIP vision loader",
     ):

@@ -23,12 +23,12 @@ _CONFIG = {
 }
 
 
-def tiny_clip_vision(pooled_width: int = 48, hidden_width: int = 64) -> Any:
-    """A CLIP_VISION of 32 by 32 pixels whose features have the given widths."""
+def tiny_clip_vision(pooled_width: int = 48, hidden_width: int = 64, size: int = SIZE) -> Any:
+    """A CLIP_VISION of `size` by `size` pixels, 8 to a patch, whose features have the given widths."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "config.json")
-        widths = {"projection_dim": pooled_width, "hidden_size": hidden_width}
-        file.write_text(json.dumps(_CONFIG | widths), encoding="utf-8")
+        sizes = {"projection_dim": pooled_width, "hidden_size": hidden_width, "image_size": size}
+        file.write_text(json.dumps(_CONFIG | sizes), encoding="utf-8")
         model = comfy.clip_vision.ClipVisionModel(str(file))
     generator = torch.Generator().manual_seed(0)
     weights = {}

@@ -6,9 +6,9 @@ import comfy.sample
 import torch
 from torch import Tensor
 
-from .small_models import LATENT_CHANNELS
+from .small_models import CHATGLM_WIDTH, LATENT_CHANNELS
 
-TEXT_TOKENS = 77
+TEXT_TOKENS = 16  # fewer than the 77 of CLIP: what counts is their width
 POOLED_WIDTH = 1280
 SIZE = 512  # what SDXL is told about the picture's size
 
@@ -16,9 +16,11 @@ SIZE = 512  # what SDXL is told about the picture's size
 def text(model: Any, seed: int) -> list[list[Any]]:
     """A CONDITIONING of one random text for the model's base."""
     generator = torch.Generator().manual_seed(seed)
-    width = model.model.model_config.unet_config["context_dim"]
+    is_kolors = hasattr(model.model.diffusion_model, "encoder_hid_proj")
+    width = CHATGLM_WIDTH if is_kolors else model.model.model_config.unet_config["context_dim"]
     context = torch.randn(1, TEXT_TOKENS, width, generator=generator)
-    extra = {"pooled_output": torch.randn(1, POOLED_WIDTH, generator=generator), "width": SIZE, "height": SIZE}
+    pooled = torch.randn(1, CHATGLM_WIDTH if is_kolors else POOLED_WIDTH, generator=generator)
+    extra = {"pooled_output": pooled, "width": SIZE, "height": SIZE}
     return [[context, extra if model.model.adm_channels else {}]]
 
 

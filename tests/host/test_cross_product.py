@@ -1,0 +1,138 @@
+"""Every base with every kind of adapter and every encoder: it samples, or the apply node says why it cannot."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from host_support.adapter_files import PROJECTORS, adapter_file
+from host_support.clip import pictures, tiny_clip_vision
+from host_support.faces import make_faces
+from host_support.sampling import noise_of, sample
+from host_support.small_models import CHANNELS, LAYOUTS, published_unet, random_model
+from ip_adapter_nodes.ip_adapter import host
+from ip_adapter_nodes.ip_adapter.encoder import Reference
+from ip_adapter_nodes.ip_adapter.errors import WrongBaseError, WrongEncoderError, WrongPromptError
+from ip_adapter_nodes.ip_adapter.face_prompt import FacePrompt, Look
+from ip_adapter_nodes.ip_adapter.prompt import ImagePrompt
+from ip_adapter_nodes.ip_adapter.sites import Site, find_sites
+from torch import Tensor
+
+# Widths of the pooled embedding and of the patches, and pixels at 8 to a patch: as many patches as Kolors' encoder has.
+ENCODERS = {"ViT-H": (1024, 1280), "bigG": (1280, 1664), "ViT-L": (768, 1024), "ViT-L-336": (768, 1024, 192)}
+LARGE = {"ViT-L", "ViT-L-336"}  # alike in width; their difference in patches matters to Kolors alone
+# Kind of file -> the encoders with which it runs, on Kolors and on any other base.
+FITTING = {
+    "standard for ViT-H": {"ViT-H"},
+    "standard for bigG": {"bigG"},
+    "standard for ViT-L": LARGE,
+    "plus for ViT-H": {"ViT-H"},
+    "plus for ViT-L": LARGE,
+    "full-face": {"ViT-H"},
+    "faceid": set(ENCODERS),
+    "faceid-portrait": set(ENCODERS),
+    "faceid-portrait-unnorm": set(ENCODERS),
+    "faceid-plus": {"ViT-H"},
+    "faceid-plus for Kolors": set(),
+}
+FOR_KOLORS = {"plus for ViT-L": {"ViT-L-336"}, "faceid-plus for Kolors": {"ViT-L-336"}}
+SDXL = {"sdxl", "sdxl-inpaint", "sdxl-instruct"}
+
+
+def _fits(base: str, kind: str, encoder: str) -> bool:
+    if base == "kolors":
+        return encoder in FOR_KOLORS.get(kind, set())
+    return encoder in FITTING[kind] and not (base in SDXL and kind in FOR_KOLORS)
+
+
+# Distinct layouts of cross-attentions -> the name that messages give them.
+NAMES = {
+    "sd15": "Stable Diffusion 1.5 (16 ",
+    "sd2": "Stable Diffusion 2 (16 ",
+    "sdxl": "SDXL (70 ",
+    "sdxl-refiner": "SDXL refiner (44 ",
+    "ssd-1b": "SSD-1B (34 ",
+    "vega": "Segmind Vega (15 ",
+    "koala-700m": "KOALA 700M (21 ",
+    "koala-1b": "KOALA 1B (30 ",
+    "sdxs": "SDXS (6 ",
+    "sdxs-09": "a UNet (9 ",
+    "kolors": "Kolors (70 ",
+}
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A model that stands ready, and what it makes of the noise without an adapter."""
+
+    base: str
+    model: Any
+    sites: tuple[Site, ...]
+    bare: Tensor
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def connected(request) -> Connected:
+    with torch.inference_mode():
+        model = random_model(request.param)
+        return Connected(request.param, model, find_sites(model.model.diffusion_model), _latents(model))
+
+
+def _latents(model: Any) -> Tensor:
+    return sample(model, noise=noise_of(1), steps=1)
+
+
+@pytest.fixture(scope="module")
+def prompts() -> dict[str, ImagePrompt]:
+    with torch.inference_mode():
+        seen, choice = Reference(pictures(1, 192, 192)), host.EncodeChoice()
+        encoders = {name: tiny_clip_vision(*sizes) for name, sizes in ENCODERS.items()}
+        return {name: host.encode_prompt(encoder, seen, None, choice)[0] for name, encoder in encoders.items()}
+
+
+def _prompt(kind: str, seen: ImagePrompt) -> ImagePrompt | FacePrompt:
+    """What the kind reads, a picture or a face, by way of one encoder."""
+    return FacePrompt(make_faces(1), Look(seen.positive, seen.zero_picture)) if kind.startswith("faceid") else seen
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_what_fits_samples_and_what_does_not_is_refused_when_applied(connected, prompts, encoder):
+    """All kinds that fit are applied to one model, one after the other, so that one run tries them all."""
+    model = connected.model
+    for kind in PROJECTORS:
+        adapter, prompt = adapter_file(kind, connected.sites), _prompt(kind, prompts[encoder])
+        if _fits(connected.base, kind, encoder):
+            model = host.apply(model, adapter, prompt, host.Settings(weight=0.2))
+        else:
+            with pytest.raises((WrongBaseError, WrongEncoderError)):
+                host.apply(model, adapter, prompt, host.Settings())
+    latents = _latents(model)
+    assert latents.isfinite().all()
+    assert torch.equal(latents, connected.bare) is (model is connected.model)
+
+
+@pytest.mark.parametrize("base", NAMES)
+def test_a_file_for_another_base_is_refused_and_both_are_named(connected, prompts, base):
+    sites = find_sites(published_unet(base, CHANNELS))
+    kind, encoder = ("plus for ViT-L", "ViT-L-336") if base == "kolors" else ("standard for ViT-H", "ViT-H")
+    adapter, prompt = adapter_file(kind, sites), prompts[encoder]
+    if _matrices(sites) == _matrices(connected.sites) and (base == "kolors") == (connected.base == "kolors"):
+        assert host.apply(connected.model, adapter, prompt, host.Settings()) is not connected.model
+        return
+    with pytest.raises(WrongBaseError) as error:
+        host.apply(connected.model, adapter, prompt, host.Settings())
+    family = "sd2" if connected.base == "lotus" else connected.base
+    family = family if family in NAMES else family.split("-")[0]
+    assert f"{kind} was trained for {NAMES[base]}" in str(error.value)
+    assert f"the connected model is {NAMES[family]}" in str(error.value)
+
+
+def _matrices(sites: tuple[Site, ...]) -> list[tuple[int, int]]:
+    return [(site.width, site.context_width) for site in sites]
+
+
+@pytest.mark.parametrize("kind", PROJECTORS)
+def test_a_picture_for_a_face_adapter_and_the_reverse_are_refused(prompts, sd15, sd15_sites, kind):
+    other = "standard for ViT-H" if kind.startswith("faceid") else "faceid"
+    with pytest.raises(WrongPromptError, match=f"^{kind} is a "):
+        host.apply(sd15, adapter_file(kind, sd15_sites), _prompt(other, prompts["ViT-H"]), host.Settings())
