@@ -78,7 +78,10 @@ def _of_kolors(spec: AdapterSpec) -> AdapterSpec:
 
     Source: https://github.com/Kwai-Kolors/Kolors, ipadapter and ipadapter_FaceID.
     """
-    if spec.base is not Base.SDXL or spec.feature_width != _KOLORS_FEATURES or spec.stage is not Stage.PENULTIMATE:
+    reads_its_encoder = spec.stage is Stage.PENULTIMATE and spec.feature_width == _KOLORS_FEATURES
+    # Tokens as wide as its text, which its own projection brings to the width of SDXL's.
+    is_kolors = reads_its_encoder or spec.tokens_width != spec.context_width
+    if spec.base is not Base.SDXL or not is_kolors:
         return spec
     if spec.face is None:
         return replace(spec, base=Base.KOLORS)

@@ -65,8 +65,10 @@ def test_checks_are_a_stage_on_top(tmp_path, pip):
     environment.ensure_environment(tmp_path, environment.TO_RUN, quiet())
     before = len(pip.commands)
     environment.ensure_environment(tmp_path, environment.TO_CHECK, quiet())
-    assert len(pip.commands) == before + 1
-    assert "checks.txt" in pip.commands[-1]
+    assert len(pip.commands) == before + 2
+    assert "checks.txt" in pip.commands[-2]
+    assert "--no-deps" in pip.commands[-1]
+    assert "faces.txt" in pip.commands[-1]
 
 
 def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path, pip):

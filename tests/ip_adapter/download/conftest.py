@@ -36,6 +36,7 @@ class Hub:
     ranges: bool = True
     delay: float = 0.0  # seconds between blocks
     seen: list[Seen] = field(default_factory=list)
+    answering: threading.Lock = field(default_factory=threading.Lock)  # held from a request to its entry in `seen`
 
     @property
     def url(self) -> str:
@@ -59,7 +60,12 @@ class Hub:
         return CatalogEntry(**(facts | changes))
 
     def gets(self) -> list[Seen]:
-        return [seen for seen in self.seen if seen.method == "GET"]
+        with self.answering:
+            return [seen for seen in self.seen if seen.method == "GET"]
+
+    def forget(self) -> None:
+        with self.answering:
+            self.seen.clear()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,10 +76,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self):
-        self.answer(head=True)
+        with self.hub.answering:
+            self.answer(head=True)
 
     def do_GET(self):
-        self.answer(head=False)
+        with self.hub.answering:
+            self.answer(head=False)
 
     def answer(self, head: bool):
         hub, place = self.hub, self.path.strip("/")

@@ -48,7 +48,7 @@ def test_the_file_arrives_whole_and_alone(hub, folder):
 def test_a_right_file_is_not_fetched_again(hub, folder):
     entry = hub.add(NAME, CONTENT)
     fetch(entry, folder, quietly)
-    hub.seen.clear()
+    hub.forget()
     assert fetch(entry, folder, quietly) == folder / "some.safetensors"
     assert hub.seen == []
 
@@ -80,7 +80,7 @@ def test_a_later_run_goes_on_too(hub, folder):
     with pytest.raises(CutError, match=r"ended after 50000 of 200000 bytes.*goes on where this one stopped"):
         fetch(entry, folder, quietly)
     assert [path.name for path in folder.iterdir()] == ["some.safetensors.part"]
-    hub.seen.clear()
+    hub.forget()
     assert fetch(entry, folder, quietly).read_bytes() == CONTENT
     assert [seen.sent for seen in hub.gets()] == [150_000]
     assert [path.name for path in folder.iterdir()] == ["some.safetensors"]
@@ -184,7 +184,7 @@ def test_a_pack_is_unpacked_where_it_is_looked_for(hub, tmp_path, inside):
     found = {path.relative_to(tmp_path / "models").as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {f"insightface/models/faces/{name}.onnx" for name in "ab"}
     assert (folder / "faces" / "a.onnx").read_bytes() == b"a" * 9000
-    hub.seen.clear()
+    hub.forget()
     fetch(entry, folder, quietly)
     assert hub.seen == []
 

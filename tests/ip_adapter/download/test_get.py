@@ -108,7 +108,7 @@ def test_an_interrupted_download_goes_on_at_the_next_run(root, hub, tmp_path, mo
     assert 20_000 < there < len(CONTENT)
     assert [file.name for file in folder.iterdir()] == [part.name]
     hub.delay = 0.0
-    hub.seen.clear()
+    hub.forget()
     with start(root, folder) as running:
         said, _ = running.communicate()
     assert running.returncode == 0, said
