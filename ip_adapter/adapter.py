@@ -17,6 +17,7 @@ from .errors import AdapterFileError, SettingError
 from .layouts import canonical
 from .projector_inputs import ProjectorInputs
 from .projectors import build_projector
+from .scaling import Scaling, scaled
 from .sites import Site
 from .spec import AdapterSpec
 from .variant import AUTO, Clues
@@ -87,23 +88,24 @@ class Adapter:
         targets: Sequence[Target],
         place: Place,
         tick: Callable[[], None] = lambda: None,
+        scaling: Scaling = Scaling.VALUES,
     ) -> Iterator[KeyValue]:
         """Float32 keys and values for every site whose factor is not 0, one site at a time; `tick` may raise to cancel.
 
         Only one matrix of the file is on the device at any moment. The factor and the strength of each token are
-        contained in the values.
+        contained in the values, and in the keys if `scaling` says so.
         """
         with self.source.open() as read:
             tokens = self._image_tokens(inputs, read, place)
             for target in targets:
                 tick()
                 if target.factor:
-                    yield self._key_value(read, target, tokens)
+                    yield self._key_value(read, target, tokens, scaling)
 
-    def _key_value(self, read: ReadTensor, target: Target, tokens: ImageTokens) -> KeyValue:
+    def _key_value(self, read: ReadTensor, target: Target, tokens: ImageTokens, scaling: Scaling) -> KeyValue:
         names = (f"{SITE_PREFIX}{target.index}.{part}.weight" for part in ("to_k_ip", "to_v_ip"))
         key, value = (functional.linear(tokens.rows, _placed(read(name), tokens.rows.device)) for name in names)
-        value = value * (tokens.strengths * target.factor)[:, :, None]
+        key, value = scaled(key, value, tokens.strengths * target.factor, scaling)
         heads = (x.unflatten(-1, (target.site.heads, -1)).transpose(1, 2).contiguous() for x in (key, value))
         return KeyValue(target.site, *heads)
 
@@ -115,7 +117,7 @@ class Adapter:
         ]
         weights = torch.tensor(inputs.weights)
         strengths = [
-            weights.mean().expand(sides[NEGATIVE].shape[:2].numel()),
+            (inputs.negative_strength * weights.mean()).expand(sides[NEGATIVE].shape[:2].numel()),
             weights.repeat_interleave(sides[POSITIVE].shape[1]),
         ]
         rows = _equally_long([side.flatten(0, 1) for side in sides])

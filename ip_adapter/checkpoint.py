@@ -118,9 +118,7 @@ def read_tensors(path: Path) -> TensorSource:
     """
     with _named_errors(path):
         if not path.is_file():
-            raise AdapterFileError(
-                f"There is no file at {path}. Refresh the node list, or choose another file."
-            )
+            raise AdapterFileError(f"There is no file at {path}. Refresh the node list, or choose another file.")
     return SafetensorsFile.read(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
 
 

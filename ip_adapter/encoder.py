@@ -7,10 +7,17 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .preprocess import Fit, apply_mask, as_pictures, fitted
-from .prompt import Combine, Features, ImagePrompt, join
+from .combine import Combine
+from .errors import SettingError
+from .features import Features, join
+from .negative import Negative, negative_square
+from .preprocess import Fit, Position, Preparation, apply_mask, as_pictures, check_sharpening, fitted
+from .prompt import ImagePrompt, Origin
+from .weight import check_weight
+from .weight_list import read_weights
 
 BATCH = 8  # pictures per call: bounds the memory of long batches
+Tick = Callable[[int], None]  # is told how many pictures have been done, and may raise to cancel
 
 
 class ImageEncoder(Protocol):
@@ -38,37 +45,73 @@ class Reference:
     mask: Tensor | None = None
 
 
-def squares_of(reference: Reference, size: int, fit: Fit) -> Tensor:
+@dataclass(frozen=True)
+class EncodeChoice:
+    """What the user chose on an encode node, by name. Raises SettingError for numbers out of range."""
+
+    fit: str = Fit.CROP
+    combine: str = Combine.CONCAT
+    weight: float = 1.0
+    position: str = Position.CENTER
+    sharpening: float = 0.0
+    weights: str = ""  # of the pictures, times `weight`
+    negative: str = Negative.AUTO
+    encode_batch_size: int = BATCH
+
+    def __post_init__(self) -> None:
+        check_weight(self.weight)
+        check_sharpening(self.sharpening)
+        if self.encode_batch_size < 1:
+            raise SettingError(f"Expected to encode at least 1 picture at once, got {self.encode_batch_size}.")
+
+
+def squares_of(reference: Reference, size: int, how: Preparation) -> Tensor:
     """The squares that the encoder will see, (n, 3, size, size)."""
     pictures = as_pictures(reference.image)
     if reference.mask is not None:
         pictures = apply_mask(pictures, reference.mask)
-    return fitted(pictures, size, fit)
+    return fitted(pictures, size, how.fit, how.position, how.sharpening)
 
 
-def encode(encoder: ImageEncoder, squares: Tensor, tick: Callable[[int], None]) -> Features:
+def encode(encoder: ImageEncoder, squares: Tensor, tick: Tick, batch: int = BATCH) -> Features:
     """Features of the squares, a few at a time; `tick` is told how many have been done and may raise to cancel."""
     parts: list[Features] = []
-    for start in range(0, len(squares), BATCH):
-        parts.append(encoder.encode(squares[start : start + BATCH]))
-        tick(min(BATCH, len(squares) - start))
+    for some in squares.split(batch):
+        parts.append(encoder.encode(some))
+        tick(len(some))
     return join(parts)
 
 
 def image_prompt(
     encoder: ImageEncoder,
-    positive: Tensor,
-    negative: Tensor | None,
-    combine: Combine,
-    weight: float,
-    tick: Callable[[int], None] = lambda done: None,
-) -> ImagePrompt:
-    """The image prompt of squares that are ready, every picture with the same weight."""
-    with torch.inference_mode():
-        return ImagePrompt(
-            positive=encode(encoder, positive, tick),
-            negative=None if negative is None else encode(encoder, negative, tick),
-            zero_picture=encoder.encode_zeros(),
-            weights=(weight,) * len(positive),
-            combine=combine,
+    positive: Reference,
+    negative: Reference | None,
+    choice: EncodeChoice,
+    progress: Callable[[int], Tick] = lambda total: lambda done: None,
+) -> tuple[ImagePrompt, Tensor]:
+    """The image prompt of references, and the squares (n, 3, size, size) that stand for the positive ones.
+
+    `progress` is told how many squares will be encoded, and gives what is told of each that has been. Raises
+    PictureError for a picture or mask that cannot be used, SettingError for weights or negatives that make no sense.
+    """
+    how, kind = Preparation(Fit(choice.fit), Position(choice.position), choice.sharpening), Negative(choice.negative)
+    if negative is not None and kind is not Negative.AUTO:
+        raise SettingError(
+            f"A negative picture is connected, and negative is set to {kind.value}, which stands in for one. "
+            "Disconnect it, or set negative to auto."
         )
+    seen = squares_of(positive, encoder.size, how)
+    against = negative_square(kind, encoder.size) if negative is None else squares_of(negative, encoder.size, how)
+    weights = read_weights(choice.weights, len(positive.image), "pictures")
+    tick = progress(len(seen) + (0 if against is None else len(against)))
+    with torch.inference_mode():
+        prompt = ImagePrompt(
+            positive=encode(encoder, seen, tick, choice.encode_batch_size),
+            negative=None if against is None else encode(encoder, against, tick, choice.encode_batch_size),
+            zero_picture=encoder.encode_zeros(),
+            weights=tuple(choice.weight * one for one in weights for _ in range(len(seen) // len(weights))),
+            combine=Combine(choice.combine),
+            negative_kind=kind,
+            origin=Origin(encoder.size, how),
+        )
+    return prompt, seen

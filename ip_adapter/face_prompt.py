@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from ..models.resampler import ResamplerConfig
 from ..models.shapes import Float
+from .combine import SIDE_BY_SIDE, combined
 from .errors import FaceError, WrongEncoderError, WrongPromptError
 from .face import Faces
 from .names import encoder_name
@@ -62,20 +63,20 @@ class FacePrompt:
     def inputs(self, spec: AdapterSpec) -> ProjectorInputs:
         """Face vectors in the adapter's form, and the encoder's view of each face if it reads one."""
         vectors = self._combined(self.faces.normed if spec.face is FaceVector.NORMED else self.faces.embeddings)
-        if spec.face is FaceVector.NORMED and self.combine is Combine.AVERAGE:
+        if spec.face is FaceVector.NORMED and self.combine not in SIDE_BY_SIDE:
             vectors = functional.normalize(vectors, dim=-1)
         if isinstance(spec.projector, ResamplerConfig):
             vectors = vectors[:, None]  # a resampler reads a sequence, here of one
         nobody = torch.zeros_like(vectors[:1])
         weights = [1.0] * len(vectors)
         if spec.stage is None or self.look is None:
-            return ProjectorInputs((nobody,), (vectors,), weights)
+            return ProjectorInputs((nobody,), (vectors,), weights, share=self.combine.share)
         features = self._combined(self.look.features.at(spec.stage))
         unseen = self.look.zero_picture.at(spec.stage)
         if spec.negative is NegativeFeatures.ZERO_EMBEDDING:
             unseen = torch.zeros_like(unseen)
         options = {"structure_weight": self.structure_weight}
-        return ProjectorInputs((nobody, unseen), (vectors, features), weights, options)
+        return ProjectorInputs((nobody, unseen), (vectors, features), weights, options, share=self.combine.share)
 
     def _combined(self, rows: Float[Tensor, "faces ..."]) -> Tensor:
-        return rows.mean(0, keepdim=True) if self.combine is Combine.AVERAGE else rows
+        return combined(rows, [1.0] * len(rows), self.combine)[0]

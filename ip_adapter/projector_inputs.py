@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from torch import Tensor
 
 from .spec import AdapterSpec
+
+
+class Share(str, Enum):
+    """Which latents of a batch see which pictures."""
+
+    ALL = "all"  # every latent sees every picture
+    ONE_PER_LATENT = "one per latent"  # the first latent sees the first picture, the second one the second
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +25,8 @@ class ProjectorInputs:
     positive: tuple[Tensor, ...]
     weights: Sequence[float]
     options: Mapping[str, float] = field(default_factory=dict[str, float])  # further arguments, by name
+    negative_strength: float = 1.0  # relative to the mean of the weights; 0 leaves the negative side to the text
+    share: Share = Share.ALL
 
 
 class Prompt(Protocol):

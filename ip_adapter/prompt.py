@@ -1,75 +1,58 @@
 """An image prompt: what an encoder saw in one or more pictures. It knows no adapter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
+from math import isfinite
 
 import torch
-from torch import Tensor
 
-from ..models.shapes import Float
+from .combine import SIDE_BY_SIDE, Combine, combined
 from .errors import PictureError, SettingError, WrongEncoderError, WrongPromptError
-from .names import encoder_name
+from .features import Features, check_encoder, check_same_encoder, join
+from .negative import PICTURES, Negative
+from .preprocess import Preparation
 from .projector_inputs import ProjectorInputs
-from .spec import AdapterSpec, Base, NegativeFeatures, Stage
-
-# Patches and class token of ViT-L/14 at 336 pixels, which Kolors' adapters were trained with. The same encoder at 224
-# pixels gives features of equal width and would pass unnoticed.
-_KOLORS_PATCHES = 577
+from .spec import AdapterSpec
 
 
-class Combine(str, Enum):
-    """How several pictures become one prompt."""
+@dataclass(frozen=True)
+class Origin:
+    """How the pictures became features: the side of the encoder's square in pixels, and how they were fitted to it."""
 
-    CONCAT = "concat"  # the tokens of all pictures side by side; attention chooses among them
-    AVERAGE = "average"  # one picture's worth of tokens, from the weighted mean of the features
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """An encoder's output for n pictures, float32 on the CPU."""
-
-    pooled: Float[Tensor, "pictures pooled_width"]
-    penultimate: Float[Tensor, "pictures patches hidden_width"]
-
-    def __len__(self) -> int:
-        return len(self.pooled)
-
-    def at(self, stage: Stage) -> Tensor:
-        return {Stage.POOLED: self.pooled, Stage.PENULTIMATE: self.penultimate}[stage]
-
-    @property
-    def finite(self) -> bool:
-        return bool(self.pooled.isfinite().all()) and bool(self.penultimate.isfinite().all())
-
-
-def join(parts: Sequence[Features]) -> Features:
-    """The pictures of several outputs of one encoder, in order."""
-    return Features(torch.cat([part.pooled for part in parts]), torch.cat([part.penultimate for part in parts]))
+    size: int
+    preparation: Preparation
 
 
 @dataclass(frozen=True, eq=False)
 class ImagePrompt:
-    """Features of positive and negative pictures; `zero_picture` is the encoder's output for zeros, one picture."""
+    """Features of positive and negative pictures; `zero_picture` is the encoder's output for zeros, one picture.
+
+    `negative_kind` says what stands in for negative pictures where there are none; `origin` is for people and files.
+    """
 
     positive: Features
     negative: Features | None
     zero_picture: Features
     weights: tuple[float, ...]
     combine: Combine = Combine.CONCAT
+    negative_kind: Negative = Negative.AUTO
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if not len(self.positive):
             raise PictureError("An image prompt needs at least one picture, and got none. Connect an image.")
-        if len(self.weights) != len(self.positive):
+        if len(self.weights) != len(self.positive) or not all(map(isfinite, self.weights)):
             raise SettingError(
-                f"Expected one weight per picture: {len(self.positive)} pictures, {len(self.weights)} weights."
+                f"Expected one finite weight per picture: {len(self.positive)} pictures, {len(self.weights)} weights, "
+                f"of which {sum(map(isfinite, self.weights))} are finite."
             )
         if not all(side.finite for side in (self.positive, self.negative, self.zero_picture) if side is not None):
             raise PictureError(
                 "The image encoder gave NaN or infinite features. Load the encoder in another precision (ComfyUI's "
                 "--fp32-text-enc) or check its file."
             )
+        if self.negative_kind in PICTURES and self.negative is None:
+            raise SettingError(f"Expected features of a {self.negative_kind.value} as negative, got none. Encode it.")
 
     def check(self, spec: AdapterSpec, file: str) -> None:
         """Raises WrongPromptError for an adapter of faces, WrongEncoderError unless the encoder is the one it needs."""
@@ -79,48 +62,102 @@ class ImagePrompt:
                 "faces from Analyze Faces."
             )
         check_encoder(self.positive, spec, file)
+        is_zero_picture = self.negative is None and self._kind(spec) is Negative.ZERO_PICTURE
+        if is_zero_picture and not self.zero_picture.holds(spec.stage):
+            raise WrongEncoderError(
+                f"{file} shows its negative side the encoder's output for zeros, which the file of this image prompt "
+                "does not hold. Choose a negative file in Load Image Prompt, or encode the picture anew."
+            )
+
+    def picture(self, index: int) -> "ImagePrompt":
+        """The prompt of one of its pictures, with all that is negative."""
+        return replace(self, positive=self.positive.picture(index), weights=(self.weights[index],))
+
+    def settled(self) -> "ImagePrompt":
+        """The prompt with its pictures combined, unless they stay side by side.
+
+        Negative pictures stay side by side where the positive ones do, and are averaged otherwise.
+        """
+        if self.combine in SIDE_BY_SIDE:
+            return self
+        positive, weights = _combined(self.positive, self.weights, self.combine)
+        negative = None if self.negative is None else _average(self.negative)
+        return replace(self, positive=positive, negative=negative, weights=weights, combine=Combine.CONCAT)
 
     def inputs(self, spec: AdapterSpec) -> ProjectorInputs:
         """Features of the stage that the adapter reads, after combining; the reference's negative if none is given."""
         assert spec.stage is not None, "checked before"
-        positive, weights = combined(self.positive.at(spec.stage), self.weights, self.combine)
-        if self.negative is not None:
-            against = self.negative.at(spec.stage)
-            negative = combined(against, [1.0] * len(against), self.combine)[0]
-        elif spec.negative is NegativeFeatures.ZERO_EMBEDDING:
-            negative = torch.zeros_like(positive[:1])
+        prompt, kind = self.settled(), self._kind(spec)
+        positive = prompt.positive.at(spec.stage)
+        if prompt.negative is not None:
+            negative = prompt.negative.at(spec.stage)
+        elif kind is Negative.ZERO_PICTURE:
+            negative = prompt.zero_picture.at(spec.stage)
         else:
-            negative = self.zero_picture.at(spec.stage)
-        return ProjectorInputs((negative,), (positive,), weights)
-
-
-def combined(features: Tensor, weights: Sequence[float], how: Combine) -> tuple[Tensor, list[float]]:
-    """Features and weights after combining: as they are, or their weighted mean with the mean weight."""
-    if how is Combine.CONCAT or len(features) == 1:
-        return features, list(weights)
-    if not any(weights):
-        return features.mean(0, keepdim=True), [0.0]
-    share = torch.tensor(list(weights), dtype=features.dtype)
-    total = float(share.sum())
-    if total == 0:
-        raise SettingError("The weights of averaged pictures add up to 0. Give at least one of them a weight.")
-    mean = torch.tensordot(share / total, features, dims=1)[None]
-    return mean, [total / len(weights)]
-
-
-def check_encoder(features: Features, spec: AdapterSpec, file: str) -> None:
-    """Raises WrongEncoderError unless the features are of the encoder that the adapter was trained with."""
-    assert spec.stage is not None, "only for adapters that read an image encoder"
-    given = features.at(spec.stage)
-    if given.shape[-1] != spec.feature_width:
-        raise WrongEncoderError(
-            f"{file} needs image prompts of {encoder_name(spec.stage, spec.feature_width)} "
-            f"({spec.stage.value} width {spec.feature_width}), but this one was encoded by "
-            f"{encoder_name(spec.stage, given.shape[-1])} (width {given.shape[-1]}). Load that encoder in the CLIP "
-            "vision loader."
+            negative = torch.zeros_like(positive[:1])
+        strength = 0.0 if kind is Negative.NONE else 1.0
+        return ProjectorInputs(
+            (negative,), (positive,), prompt.weights, negative_strength=strength, share=prompt.combine.share
         )
-    if spec.base is Base.KOLORS and given.shape[1] != _KOLORS_PATCHES:
-        raise WrongEncoderError(
-            f"{file} needs CLIP ViT-L/14 at 336 pixels, which gives {_KOLORS_PATCHES} features of a picture; this "
-            f"prompt has {given.shape[1]}. Load Kolors' image encoder in the CLIP vision loader."
+
+    def _kind(self, spec: AdapterSpec) -> Negative:
+        return Negative(spec.negative.value) if self.negative_kind is Negative.AUTO else self.negative_kind
+
+
+def combine_prompts(prompts: Sequence[ImagePrompt], factors: Sequence[float], how: Combine) -> ImagePrompt:
+    """One prompt of several, each first combined as it says itself, with its weights times its factor.
+
+    Concat and one per latent put all pictures side by side. Every other way combines the first pictures of all prompts,
+    then the second ones, and so on; a prompt of one picture goes with every one of the others. Negative pictures are
+    joined. Raises WrongEncoderError for different encoders, SettingError for prompts that do not go together.
+    """
+    check_same_encoder([(prompt.positive, prompt.zero_picture) for prompt in prompts])
+    parts = [
+        replace(part, weights=tuple(factor * weight for weight in part.weights))
+        for part, factor in zip([prompt.settled() for prompt in prompts], factors, strict=True)
+    ]
+    groups = [parts] if how in SIDE_BY_SIDE else _picture_by_picture(parts, how)
+    combinations = [
+        _combined(join([part.positive for part in group]), [w for part in group for w in part.weights], how)
+        for group in groups
+    ]
+    negatives = [part.negative for part in parts if part.negative is not None]
+    against = join(negatives) if negatives else None
+    return replace(
+        parts[0],
+        positive=join([features for features, _ in combinations]),
+        negative=against if against is None or how in SIDE_BY_SIDE else _average(against),
+        weights=tuple(weight for _, weights in combinations for weight in weights),
+        combine=how if how in SIDE_BY_SIDE else Combine.CONCAT,
+        negative_kind=_common_kind(parts),
+        origin=parts[0].origin if len({part.origin for part in parts}) == 1 else None,
+    )
+
+
+def _picture_by_picture(parts: Sequence[ImagePrompt], how: Combine) -> list[list[ImagePrompt]]:
+    counts = [len(part.positive) for part in parts]
+    if not {1, max(counts)}.issuperset(counts):
+        raise SettingError(
+            f"Expected prompts of one picture, or all of the same number, for {how.value}, got {counts} pictures. "
+            "Combine the pictures of each prompt first, in Encode Image Prompt, or use concat."
         )
+    return [[part.picture(min(index, len(part.positive) - 1)) for part in parts] for index in range(max(counts))]
+
+
+def _common_kind(parts: Sequence[ImagePrompt]) -> Negative:
+    kinds = {Negative.AUTO if part.negative is not None else part.negative_kind for part in parts}
+    if len(kinds) > 1:
+        names = ", ".join(sorted(kind.value for kind in kinds))
+        raise SettingError(
+            f"The prompts want different things on the negative side: {names}. Set negative to the same in all of them."
+        )
+    return kinds.pop()
+
+
+def _combined(features: Features, weights: Sequence[float], how: Combine) -> tuple[Features, tuple[float, ...]]:
+    pooled, strengths = combined(features.pooled, weights, how)
+    return Features(pooled, combined(features.penultimate, weights, how)[0]), tuple(strengths)
+
+
+def _average(features: Features) -> Features:
+    return _combined(features, [1.0] * len(features), Combine.AVERAGE)[0]

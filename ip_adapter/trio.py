@@ -6,11 +6,11 @@ from .adapter import Adapter
 from .catalog import CatalogEntry, entries
 from .errors import WrongBaseError, WrongEncoderError, WrongPromptError
 from .face_prompt import FacePrompt
-from .names import base_name, base_of, encoder_name
+from .names import base_name, base_of
 from .projector_inputs import Prompt
 from .prompt import Features, ImagePrompt
 from .sites import Site, check_base, family_of, find_sites
-from .spec import AdapterSpec, Base, Kind, Stage
+from .spec import AdapterSpec, Base, Kind
 
 _KINDS = {kind.value for kind in Kind}
 # (pooled width, patch width) of an encoder -> its entries of the catalogue.
@@ -48,7 +48,7 @@ def _described(spec: AdapterSpec, file: str, sites: tuple[Site, ...], family: Ba
 
 def _words(prompt: Prompt) -> str:
     if isinstance(prompt, ImagePrompt):
-        return f"of {encoder_name(Stage.PENULTIMATE, prompt.positive.penultimate.shape[-1])}"
+        return f"of {prompt.positive.encoder}"
     return f"of faces by {prompt.faces.recogniser.name}" if isinstance(prompt, FacePrompt) else "of an unknown kind"
 
 

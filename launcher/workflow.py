@@ -79,19 +79,24 @@ def convert(workflow: Json, object_info: Mapping[str, Json]) -> Graph:
 def substitute(graph: Graph, table: Mapping[str, Any]) -> Graph:
     """A copy of `graph` with widget values replaced.
 
-    A key of `table` is "NodeType.input". Its value replaces whatever stands there; a mapping {old: new} replaces only
-    the values it lists. Linked inputs are never touched.
+    A key of `table` is "NodeType.input" or "Node's title.input"; where both are there, the title decides. Its value
+    replaces whatever stands there; a mapping {old: new} replaces only the values it lists. Linked inputs are never
+    touched.
     """
     result = copy.deepcopy(graph)
     for node in result.values():
+        owners = (node["class_type"], node["_meta"]["title"])
         for name, value in node["inputs"].items():
-            replacement = table.get(f"{node['class_type']}.{name}", value)
-            if isinstance(value, list):
-                continue
-            if isinstance(replacement, Mapping):
-                replacement = replacement.get(value, value)
-            node["inputs"][name] = replacement
+            if not isinstance(value, list):
+                node["inputs"][name] = _replaced(value, [f"{owner}.{name}" for owner in owners], table)
     return result
+
+
+def _replaced(value: Any, keys: list[str], table: Mapping[str, Any]) -> Any:
+    for key in keys:
+        replacement = table.get(key, value)
+        value = replacement.get(value, value) if isinstance(replacement, Mapping) else replacement
+    return value
 
 
 def _runs(node: Json) -> bool:

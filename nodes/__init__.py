@@ -5,9 +5,19 @@ from typing import Any
 from comfy_api.latest import ComfyExtension
 
 from ..ip_adapter.host import faces, register_folder
-from . import apply, encode, face, load, weights
+from . import apply, combine, encode, face, load, masks, noise, prompt_file, weights
 
-NODES = [*load.NODES, *encode.NODES, *apply.NODES, *weights.NODES, *face.NODES]
+NODES = [
+    *load.NODES,
+    *encode.NODES,
+    *combine.NODES,
+    *noise.NODES,
+    *prompt_file.NODES,
+    *apply.NODES,
+    *weights.NODES,
+    *masks.NODES,
+    *face.NODES,
+]
 
 
 class IPAdapterExtension(ComfyExtension):

@@ -1,15 +1,22 @@
 """From reference pictures to an image prompt."""
 
+from inspect import signature
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.encoder import Reference
-from ..ip_adapter.preprocess import Fit
-from ..ip_adapter.prompt import Combine
+from ..ip_adapter.combine import Combine
+from ..ip_adapter.encoder import BATCH, Reference
+from ..ip_adapter.negative import Negative
+from ..ip_adapter.preprocess import MAX_SHARPENING, Fit, Position
 from ..ip_adapter.weight import MAX_WEIGHT
 from . import sockets
+
+# Newer hosts fold what is rarely needed away.
+_RARE: dict[str, Any] = {"optional": True}
+if "advanced" in signature(io.Combo.Input.__init__).parameters:
+    _RARE["advanced"] = True
 
 
 class EncodeImagePrompt(io.ComfyNode):
@@ -19,7 +26,8 @@ class EncodeImagePrompt(io.ComfyNode):
             node_id="EncodeImagePrompt",
             display_name="Encode Image Prompt",
             category=sockets.CATEGORY,
-            description="Turns reference pictures into an image prompt, for any adapter of the same encoder.",
+            description="Turns reference pictures into an image prompt, for any adapter of the same encoder. A list of "
+            "pictures of different sizes gives a list of prompts; Combine Image Prompts makes one of them.",
             inputs=[
                 io.ClipVision.Input(
                     "clip_vision", tooltip="The image encoder the adapter was trained with; ViT-H for most."
@@ -36,7 +44,11 @@ class EncodeImagePrompt(io.ComfyNode):
                     "combine",
                     options=[how.value for how in Combine],
                     default=Combine.CONCAT.value,
-                    tooltip="Several pictures: concat keeps the tokens of each, average makes one of their mean.",
+                    tooltip="Several pictures: concat shows all of them to every picture of the batch, one per latent "
+                    "the first to the first, the second to the second. The others make one picture of their features, "
+                    "patch by patch: average is their weighted mean, norm average the mean of their directions, add "
+                    "their sum, subtract the first less the mean of the others, max the largest of each number; "
+                    "negative pictures are then averaged.",
                 ),
                 io.Float.Input(
                     "weight",
@@ -51,6 +63,46 @@ class EncodeImagePrompt(io.ComfyNode):
                 ),
                 io.Mask.Input(
                     "mask", optional=True, tooltip="The part of the reference that counts; the rest becomes neutral."
+                ),
+                io.Combo.Input(
+                    "position",
+                    options=[position.value for position in Position],
+                    default=Position.CENTER.value,
+                    tooltip="Which part crop takes of a picture that is not square; other fits show all of it.",
+                    **_RARE,
+                ),
+                io.Float.Input(
+                    "sharpening",
+                    default=0.0,
+                    min=0.0,
+                    max=MAX_SHARPENING,
+                    step=0.05,
+                    tooltip="How much the fitted picture is sharpened; small encoders see large pictures softly.",
+                    **_RARE,
+                ),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    tooltip="One weight per picture as 1, 0.5, 0.2, times weight. Empty: all the same. All ways to "
+                    "combine but max mix the pictures by them.",
+                    **_RARE,
+                ),
+                io.Combo.Input(
+                    "negative",
+                    options=[kind.value for kind in Negative],
+                    default=Negative.AUTO.value,
+                    tooltip="What the negative side sees without a negative_image. auto: what the adapter was trained "
+                    "with, a zero embedding or, for Plus, a zero (grey) picture. black picture: as "
+                    "ComfyUI_IPAdapter_plus does for Plus. none: the text alone.",
+                    **_RARE,
+                ),
+                io.Int.Input(
+                    "encode_batch_size",
+                    default=BATCH,
+                    min=1,
+                    max=4096,
+                    tooltip="How many pictures are encoded at once; fewer need less memory.",
+                    **_RARE,
                 ),
             ],
             outputs=[
@@ -71,8 +123,9 @@ class EncodeImagePrompt(io.ComfyNode):
         weight: float,
         negative_image: Any = None,
         mask: Any = None,
+        **rare: Any,
     ) -> io.NodeOutput:
-        choice = host.EncodeChoice(Fit(fit), Combine(combine), weight)
+        choice = host.EncodeChoice(fit, combine, weight, **rare)
         negative = None if negative_image is None else Reference(negative_image)
         return io.NodeOutput(*host.encode_prompt(clip_vision, Reference(image, mask), negative, choice))
 

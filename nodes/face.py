@@ -162,7 +162,7 @@ class LoadFaces(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=host.saved_files(),
+                    options=host.SAVED.listed(),
                     tooltip="A file in the folder faces of the output or input folder.",
                 ),
                 io.Image.Input(
@@ -177,7 +177,7 @@ class LoadFaces(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str, **others: Any) -> Any:
-        return host.file_stamp(file)
+        return host.SAVED.stamp(file)
 
     @classmethod
     def execute(cls, file: str, image: Any = None) -> io.NodeOutput:

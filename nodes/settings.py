@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..ip_adapter.layer_weights import WEIGHT_TYPES
+from ..ip_adapter.scaling import Scaling
 from ..ip_adapter.weight import MAX_WEIGHT
 from . import sockets
 
@@ -44,5 +45,14 @@ def where_and_finer() -> list[io.Input]:
         ),
         sockets.WeightSchedule.Input(
             "schedule", optional=True, tooltip="A factor over the course of sampling, or over frames."
+        ),
+        io.Combo.Input(
+            "embeds_scaling",
+            options=[how.value for how in Scaling],
+            default=Scaling.VALUES.value,
+            optional=True,
+            tooltip="Where the weights of adapter, layers and pictures enter. V only: what attention gives is "
+            "multiplied. K+V: its keys too, so a low weight also blurs what it picks out. With C penalty: the same, "
+            "times the site's width / 1280. Mask and schedule always multiply what attention gives.",
         ),
     ]

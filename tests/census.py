@@ -1,7 +1,7 @@
 """Every published adapter for a Stable Diffusion UNet, rebuilt from the names and shapes of its tensors.
 
-Source of shapes, counts and sizes: the headers and pickles that the projects publish (h94/IP-Adapter, h94/IP-Adapter-FaceID,
-ostris/ip-composition-adapter, Kwai-Kolors) and the classes of tencent-ailab/IP-Adapter.
+Source of shapes, counts and sizes: headers and pickles as published (h94/IP-Adapter, h94/IP-Adapter-FaceID,
+ostris/ip-composition-adapter, Kwai-Kolors), and the classes of tencent-ailab/IP-Adapter.
 """
 
 from __future__ import annotations

@@ -21,7 +21,10 @@ RULES = {
     "ip_adapter/model_folders.py": ({"ip_adapter"}, {"yaml"}),
     "ip_adapter/models_command": ({"ip_adapter"}, {"tqdm"}),
     "ip_adapter/plot.py": ({"models"}, {"torch", "PIL"}),  # the host's imaging library, for text in pictures
+    "ip_adapter/transformers_encoder.py": ({"models"}, {"torch", "transformers"}),
     "ip_adapter/face_onnx.py": ({"models"}, {"torch", "onnxruntime"}),
+    "ip_adapter/evaluation.py": ({"ip_adapter"}, {"torch", "PIL"}),
+    "ip_adapter/training": ({"ip_adapter", "models"}, {"torch", "safetensors", "accelerate", "PIL", "tomli"}),
     "ip_adapter/host": ({"ip_adapter", "models"}, {"torch", *HOST}),
     "nodes": ({"ip_adapter"}, {"comfy_api"}),
     "launcher": (set(), set()),
@@ -123,7 +126,17 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
 
-OPTIONAL = {"transformers", "diffusers", "huggingface_hub", "insightface", "onnxruntime", "cv2", "skimage", "PIL"}
+OPTIONAL = {
+    "transformers",
+    "diffusers",
+    "accelerate",
+    "huggingface_hub",
+    "insightface",
+    "onnxruntime",
+    "cv2",
+    "skimage",
+}
+OPTIONAL |= {"PIL"}
 
 
 def test_core_loads_no_host_and_no_optional_library(root):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
-import comfy.patcher_extension
 import torch
 from comfy.ldm.modules import attention as host_attention
 from torch import Tensor
@@ -15,26 +14,19 @@ from torch.nn import functional
 from ..adapter import Adapter, KeyValue, Place, Target
 from ..crossfade import by_picture
 from ..errors import AdapterFileError, WrongBaseError
-from ..injection import (
-    OPTION,
-    Application,
-    Attention,
-    Evaluator,
-    Options,
-    SiteBranch,
-    SitePatch,
-    record_areas,
-    turned_away,
-)
+from ..injection import Application, Options, SiteBranch, turned_away
 from ..layer_weights import LayerWeights, site_strengths
 from ..mask import Region, region_of
-from ..projector_inputs import Prompt
+from ..pairs import Pairs, by_latent
+from ..projector_inputs import ProjectorInputs, Prompt, Share
+from ..scaling import Scaling
 from ..schedule import WeightSchedule, timing
 from ..sites import Site
 from ..trio import checked_sites
 from ..weight import check_weight
 from ..weight_types import Direction
 from .progress import Progress
+from .wrappers import put
 
 log = logging.getLogger(__name__)
 AlsoPatch = Callable[[Any, tuple[Site, ...]], None]
@@ -51,6 +43,7 @@ class Settings:
     mask: Tensor | None = None
     layer_weights: LayerWeights | None = None
     schedule: WeightSchedule | None = None
+    embeds_scaling: str = Scaling.VALUES
 
     def __post_init__(self) -> None:
         check_weight(self.weight)
@@ -68,7 +61,7 @@ def apply(
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
     parts = [
         (inputs, timing(settings.start_percent, settings.end_percent, schedule, to_sigma))
-        for inputs, schedule in by_picture(prompt.inputs(adapter.spec), settings.schedule)
+        for inputs, schedule in by_picture(*by_latent(prompt.inputs(adapter.spec), settings.schedule))
     ]
     region = 1.0 if settings.mask is None else region_of(settings.mask)
     strengths = site_strengths(settings.weight_type, settings.layer_weights, sites)
@@ -82,14 +75,23 @@ def apply(
     avoided = {site for site, strength in zip(sites, strengths, strict=True) if strength.direction is Direction.AWAY}
     progress = Progress(len(targets) * len(parts))
     for inputs, when in parts:
-        application = Application(adapter.source.name, when, region if isinstance(region, Region) else None)
-        computed = adapter.key_values(inputs, targets, place, progress)
+        area = region if isinstance(region, Region) else None
+        application = Application(adapter.source.name, when, area, _pairs(inputs, bool(avoided)))
+        computed = adapter.key_values(inputs, targets, place, progress, Scaling(settings.embeds_scaling))
         turned = (turned_away(item) if item.site in avoided else item for item in computed)
-        _patch(clone, application, _branches(turned, application, _compute_dtype(model)))
+        put(clone, application, _branches(turned, application, _compute_dtype(model)), _text_attention)
     also(clone, sites)
     acting = sum(factor != 0 for factor in factors)
     log.info("%s applied at %d of %d cross-attentions", adapter.source.name, acting, len(sites))
     return clone
+
+
+def _pairs(inputs: ProjectorInputs, is_turned: bool) -> Pairs | None:
+    """Raises SettingError for negative pictures that do not go with the positive ones."""
+    if inputs.share is Share.ALL:
+        return None
+    # Where the negative rows see the positive pictures, each of them has its own.
+    return Pairs(len(inputs.weights), len(inputs.weights) if is_turned else len(inputs.negative[0]))
 
 
 def _place(model: Any, adapter: Adapter) -> Place:
@@ -149,34 +151,3 @@ def _text_attention(query: Tensor, key: Tensor, value: Tensor, options: Options)
         attn_precision=options.get("attn_precision"),
         transformer_options=options,
     )
-
-
-def _patch(model: Any, application: Application, branches: dict[Site, SiteBranch]) -> None:
-    replacements = model.model_options.get("transformer_options", {}).get("patches_replace", {}).get("attn2", {})
-    for site, branch in branches.items():
-        present = replacements.get(site.block, replacements.get(site.block[:2]))
-        model.set_model_attn2_replace(_stacked(present, branch), *site.block)
-    if application.timing is not None or application.region is not None:
-        _wrap(model, application)
-    if application.region is not None:
-        kind = comfy.patcher_extension.WrappersMP.CALC_COND_BATCH
-        model.remove_wrappers_with_key(kind, OPTION)
-        model.add_wrapper_with_key(kind, OPTION, record_areas)
-
-
-def _stacked(present: Attention | None, branch: SiteBranch) -> SitePatch:
-    """A patch on top of what stands there: nothing, another adapter of ours, or a function of another pack."""
-    if isinstance(present, SitePatch):
-        return SitePatch(present.base, (*present.branches, branch))
-    return SitePatch(present or _text_attention, (branch,))
-
-
-def _wrap(model: Any, application: Application) -> None:
-    """One evaluator for all applications: the clone's own replaces the one it inherited."""
-    kinds = comfy.patcher_extension.WrappersMP
-    inherited: list[Callable[..., Any]] = model.get_wrappers(kinds.APPLY_MODEL, OPTION)
-    earlier = [known for evaluator in inherited if isinstance(evaluator, Evaluator) for known in evaluator.applications]
-    evaluator = Evaluator([*earlier, application])
-    for kind, wrapper in ((kinds.APPLY_MODEL, evaluator), (kinds.OUTER_SAMPLE, evaluator.check_batch)):
-        model.remove_wrappers_with_key(kind, OPTION)
-        model.add_wrapper_with_key(kind, OPTION, wrapper)

@@ -1,17 +1,15 @@
 """The host's CLIP vision models as image encoders of the core."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
 import torch
 from torch import Tensor
 
-from ..encoder import Reference, image_prompt, squares_of
+from ..encoder import EncodeChoice, Reference, image_prompt
 from ..errors import WrongEncoderError
-from ..preprocess import Fit
-from ..prompt import Combine, Features, ImagePrompt
-from ..weight import check_weight
+from ..features import Features
+from ..prompt import ImagePrompt
 from .progress import Progress
 
 
@@ -48,26 +46,12 @@ def _features(pooled: Tensor, penultimate: Tensor) -> Features:
     return Features(pooled.float().cpu(), penultimate.float().cpu())
 
 
-@dataclass(frozen=True)
-class EncodeChoice:
-    """What the user chose on an encode node."""
-
-    fit: Fit = Fit.CROP
-    combine: Combine = Combine.CONCAT
-    weight: float = 1.0
-
-
 def encode_prompt(
     clip_vision: Any, positive: Reference, negative: Reference | None, choice: EncodeChoice
 ) -> tuple[ImagePrompt, Tensor]:
     """The image prompt of references, and the squares the encoder saw as a host IMAGE.
 
-    Raises PictureError for a picture or mask that cannot be used, WrongEncoderError for a model that is no CLIP vision.
+    Raises what `image_prompt` does, and WrongEncoderError for a model that is no CLIP vision.
     """
-    check_weight(choice.weight)
-    encoder = HostEncoder(clip_vision)
-    seen = squares_of(positive, encoder.size, choice.fit)
-    against = None if negative is None else squares_of(negative, encoder.size, choice.fit)
-    progress = Progress(len(seen) + (0 if against is None else len(against)))
-    prompt = image_prompt(encoder, seen, against, choice.combine, choice.weight, progress)
+    prompt, seen = image_prompt(HostEncoder(clip_vision), positive, negative, choice, Progress)
     return prompt, seen.movedim(1, -1).cpu()

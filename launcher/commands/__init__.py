@@ -8,6 +8,8 @@ COMMANDS: tuple[Command, ...] = (
     serve.COMMAND,
     checks.COMMAND,
     in_host.MODELS,
+    in_host.TRAIN,
+    in_host.EVALUATE,
     in_host.BENCH,
     in_host.DEMO_WEIGHTS,
     in_host.DEMO_MEASURE,

@@ -87,3 +87,19 @@ DEMO_MEASURE = host_command(
     "Set everything up and measure inside the host how well the demonstration model follows text and picture: "
     "run.py demo-measure --output FOLDER [--cases N]",
 )
+TRAIN = host_command(
+    "train",
+    "ip_adapter.host.train_command",
+    "train an adapter on pictures of your own",
+    "Set everything up and train an adapter inside the host as a TOML file says: run.py train CONFIG.toml. "
+    "docs/training.md lists the settings. Exit status: 0 finished, 1 an error that is explained, 2 a wrong command "
+    "line, 130 interrupted and saved.",
+)
+EVALUATE = host_command(
+    "evaluate",
+    "ip_adapter.host.evaluate_command",
+    "measure how much pictures follow references and captions",
+    "Set everything up and measure CLIP-I and CLIP-T inside the host: run.py evaluate PICTURES REFERENCES "
+    "--image-encoder FILE [--text-encoder FILE] [--output FOLDER]. Exit status: 0 fine, 1 an error that is explained, "
+    "2 a wrong command line, 130 interrupted.",
+)

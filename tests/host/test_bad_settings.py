@@ -54,7 +54,6 @@ def test_numbers_out_of_range_are_named_with_their_range(apply, settings, named)
 
 
 BAD_MASKS = {
-    "several": (torch.rand(3, 8, 8), "got 3"),
     "no mask": (torch.rand(0, 8, 8), "(0, 8, 8)"),
     "no height": (torch.rand(1, 0, 8), "(1, 0, 8)"),
     "NaN": (torch.rand(1, 8, 8).index_fill(1, torch.tensor([3]), torch.nan), "NaN"),

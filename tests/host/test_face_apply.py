@@ -90,7 +90,7 @@ def test_average_makes_one_face_of_the_same_person(sd15, faceid):
     face = make_faces(1).members[0]
     twice = Faces((face, Face(1, 3 * face.embedding)), Recogniser())
     once = sample(apply(sd15, faceid, Faces((face,), Recogniser())))
-    for combine in Combine:
+    for combine in (how for how in Combine if how is not Combine.SUBTRACT):
         assert relative_error(sample(apply(sd15, faceid, twice, combine=combine)), once) < 1e-5
 
 

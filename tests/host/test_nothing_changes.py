@@ -9,7 +9,6 @@ from host_support.calls import patches_of
 from host_support.sampling import noise_of, sample, text
 from host_support.state import digests, tensor_bytes
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.injection import SitePatch
 from ip_adapter_nodes.ip_adapter.layer_weights import LayerWeights
 
 HALF_MASK = torch.cat([torch.ones(1, 32, 16), torch.zeros(1, 32, 16)], dim=2)
@@ -179,11 +178,15 @@ def test_a_downstream_clone_adds_no_tensors(sd15, apply, settings):
     assert tensor_bytes(model, copy.deepcopy(model.model_options)) == size
 
 
-def test_patches_survive_copies_as_themselves(apply):
+def test_copies_of_patches_hold_the_very_same_branches(apply):
     model = apply(mask=HALF_MASK, end_percent=0.5)
     originals = patches_of(model)
-    for copied in (copy.deepcopy(originals), patches_of(model.clone().clone())):
-        assert all(isinstance(copied[key], SitePatch) and copied[key] is patch for key, patch in originals.items())
+    copied, cloned = copy.deepcopy(originals), patches_of(model.clone().clone())
+    assert copied.keys() == cloned.keys() == originals.keys()
+    assert all(copied[key] is patch for key, patch in originals.items())
+    # A clone has patches of its own, for packs that add to them, around the same keys and values.
+    assert all(cloned[key] is not patch for key, patch in originals.items())
+    assert all(cloned[key].branches is patch.branches for key, patch in originals.items())
 
 
 def test_text_and_picture_both_matter(sd15, apply):

@@ -83,6 +83,11 @@ def test_video_models_have_the_sites_of_the_base_they_were_made_from():
     assert find_sites(video) == find_sites(published_unet("sd2"))
 
 
+def test_a_model_of_turned_objects_has_the_sites_of_the_base_it_was_made_from():
+    turned = _unet(comfy.supported_models.Stable_Zero123, "sd15", in_channels=8)
+    assert find_sites(turned) == find_sites(published_unet("sd15"))
+
+
 def _refusal(file_for: str, unet: nn.Module) -> str:
     spec = adapter_file("standard for ViT-H", find_sites(published_unet(file_for))).spec
     with pytest.raises(WrongBaseError) as error:

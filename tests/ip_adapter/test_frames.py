@@ -6,8 +6,9 @@ import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.adapter import KeyValue
 from ip_adapter_nodes.ip_adapter.errors import SettingError
+from ip_adapter_nodes.ip_adapter.evaluator import Evaluator
 from ip_adapter_nodes.ip_adapter.frames import MAX_FRAMES, RowFactors, frames_of
-from ip_adapter_nodes.ip_adapter.injection import OPTION, Application, Evaluator, SiteBranch, SitePatch
+from ip_adapter_nodes.ip_adapter.injection import OPTION, Application, SiteBranch, SitePatch
 from ip_adapter_nodes.ip_adapter.mask import Region
 from ip_adapter_nodes.ip_adapter.schedule import Timing, WeightSchedule
 from ip_adapter_nodes.ip_adapter.sites import Site
@@ -80,7 +81,7 @@ def test_progress_and_frames_multiply():
 
 
 def test_a_mask_and_frames_multiply(generator):
-    region = Region(torch.rand(6, 8, generator=generator))
+    region = Region(torch.rand(1, 6, 8, generator=generator))
     both, masked = application_of(region=region), Application("masked", None, region)
     query = torch.randn(10, 12, 8, generator=generator)
     options = {"cond_or_uncond": [1, 0], "activations_shape": (10, 8, 3, 4)}

@@ -6,21 +6,14 @@ import pytest
 import torch
 from factories import relative_error
 from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, KeyValue
-from ip_adapter_nodes.ip_adapter.injection import (
-    OPTION,
-    Application,
-    Evaluation,
-    Evaluator,
-    SiteBranch,
-    SitePatch,
-    record_areas,
-)
+from ip_adapter_nodes.ip_adapter.evaluator import Evaluator
+from ip_adapter_nodes.ip_adapter.injection import OPTION, Application, Evaluation, SiteBranch, SitePatch
 from ip_adapter_nodes.ip_adapter.mask import WHOLE, Region, grid_factors
 from ip_adapter_nodes.ip_adapter.schedule import Timing
 from ip_adapter_nodes.ip_adapter.sites import Site
 
 SITE = Site(("input", 1, 0), 8, 6, 2)
-ALWAYS = Application("always", None, None)
+ALWAYS = Application("always")
 GRID = (3, 4)
 
 
@@ -107,16 +100,20 @@ def half_and_quarter():
 
 def test_region_weighs_every_query(generator):
     query = torch.randn(6, 12, 8, generator=generator)
-    branch = branch_of(Application("here", None, Region(half_and_quarter())))
+    branch = branch_of(Application("here", None, Region(half_and_quarter()[None])))
     windows = ((0.0, 0.0, 1.0, 1.0), (0.5, 0.25, 0.5, 0.75))
-    options = {OPTION: Evaluation({}, windows), "activations_shape": (6, 8, *GRID), "cond_or_uncond": [1, 0]}
+    options = {
+        OPTION: Evaluation((NEGATIVE, POSITIVE), windows, (), {}, {}),
+        "activations_shape": (6, 8, *GRID),
+        "cond_or_uncond": [1, 0],
+    }
     image = run(SitePatch(base, [branch]), query, **options) - 10 * query
     masks = [grid_factors(half_and_quarter(), GRID, window) for window in windows]
     assert not torch.equal(*masks)
     assert relative_error(image.double(), by_hand(branch, query, (1, 0), masks=masks)) < 1e-5
 
 
-TIMED = Application("timed", Timing(10.0, 2.0, None, ()), None)
+TIMED = Application("timed", Timing(10.0, 2.0, None, ()))
 
 
 @pytest.mark.parametrize(("sigma", "acts"), [(10.1, False), (10.0, True), (2.0, True), (1.9, False)])
@@ -144,27 +141,9 @@ def test_evaluator_decides_once_for_all_sites(sigma, acts, generator):
 def test_factor_of_a_schedule_scales_the_image_branch(generator):
     query = torch.randn(2, 12, 8, generator=generator)
     branch = branch_of(TIMED)
-    options = {OPTION: Evaluation({TIMED: -0.3}, (WHOLE, WHOLE)), "cond_or_uncond": [1, 0]}
+    options = {
+        OPTION: Evaluation((NEGATIVE, POSITIVE), (WHOLE, WHOLE), (), {TIMED: -0.3}, {}),
+        "cond_or_uncond": [1, 0],
+    }
     image = run(SitePatch(base, [branch]), query, **options) - 10 * query
     assert relative_error(image.double(), by_hand(branch, query, (1, 0), factor=-0.3)) < 1e-5
-
-
-AREAS_AND_WINDOWS = {
-    "inside": ((3, 4, 1, 2), (1 / 6, 2 / 8, 3 / 6, 4 / 8)),
-    "over the border": ((6, 8, 3, 4), (3 / 6, 4 / 8, 3 / 6, 4 / 8)),
-    "of a video": ((5, 3, 4, 0, 1, 2), (1 / 6, 2 / 8, 3 / 6, 4 / 8)),
-}
-
-
-@pytest.mark.parametrize(("area", "window"), AREAS_AND_WINDOWS.values(), ids=AREAS_AND_WINDOWS)
-def test_areas_of_conditionings_reach_the_evaluator_as_windows(area, window):
-    conds = [[{"uuid": "a", "area": area}, {"uuid": "b"}, {"uuid": "c", "area": None}], None]
-    given = {"transformer_options": {"uuids": ["b", "a"]}, "kept": 1}
-    collected = record_areas(
-        lambda *arguments: arguments[-1], None, conds, torch.zeros(1, 4, 6, 8), torch.ones(1), given
-    )
-    assert given == {"transformer_options": {"uuids": ["b", "a"]}, "kept": 1}
-    seen = {}
-    arguments = (torch.zeros(2, 4, 3, 4), torch.ones(2), None, None, None, collected["transformer_options"])
-    Evaluator([])(lambda *inner: seen.update(inner[-1]), *arguments)
-    assert seen[OPTION].windows == (WHOLE, pytest.approx(window))

@@ -1,54 +1,30 @@
-"""Image prompts of several pictures."""
+"""Image prompts: what is checked of them, and what an adapter reads."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from factories import make_features
-from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError
-from ip_adapter_nodes.ip_adapter.prompt import Combine, Features, ImagePrompt, combined, join
+from factories import make_adapter, make_features, make_prompt
+from ip_adapter_nodes.ip_adapter.combine import SIDE_BY_SIDE, Combine
+from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError, WrongEncoderError
+from ip_adapter_nodes.ip_adapter.features import NOTHING, Features, join
+from ip_adapter_nodes.ip_adapter.negative import PICTURES, Negative
+from ip_adapter_nodes.ip_adapter.projector_inputs import Share
+from ip_adapter_nodes.ip_adapter.prompt import ImagePrompt
+from ip_adapter_nodes.ip_adapter.sites import Site
 from ip_adapter_nodes.ip_adapter.spec import Stage
+
+SITES = (Site(("input", 1, 0), 32, 48, 4),)
+KINDS = pytest.mark.parametrize("kind", ["standard", "plus"])
 
 
 def small(pictures, seed=0):
     return make_features(pictures, seed, pooled=6, hidden=10)
 
 
-def test_concat_leaves_everything_as_it_is(generator):
-    features = torch.randn(3, 5, 4, generator=generator)
-    given, weights = combined(features, (1.0, 0.5, -2.0), Combine.CONCAT)
-    assert torch.equal(given, features)
-    assert weights == [1.0, 0.5, -2.0]
-
-
-@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (2.0, 1.0, 0.0), (0.5, 0.25, 0.1), (3.0, -1.0, 1.0)])
-@pytest.mark.parametrize("shape", [(3, 6), (3, 5, 4)], ids=["pooled", "patches"])
-def test_average_is_the_weighted_mean_with_the_mean_weight(weights, shape, generator):
-    features = torch.randn(shape, generator=generator)
-    given, combined_weights = combined(features, weights, Combine.AVERAGE)
-    expected = sum(weight * row.double() for weight, row in zip(weights, features, strict=True)) / sum(weights)
-    assert given.shape == (1, *shape[1:])
-    assert torch.allclose(given[0].double(), expected, atol=1e-6)
-    assert combined_weights == pytest.approx([sum(weights) / 3])
-
-
-def test_average_of_one_picture_is_that_picture(generator):
-    features = torch.randn(1, 6, generator=generator)
-    given, weights = combined(features, (0.0,), Combine.AVERAGE)
-    assert torch.equal(given, features)
-    assert weights == [0.0]
-
-
-def test_average_of_silent_pictures_is_silent(generator):
-    features = torch.randn(2, 6, generator=generator)
-    given, weights = combined(features, (0.0, 0.0), Combine.AVERAGE)
-    assert torch.allclose(given[0], (features[0] + features[1]) / 2)
-    assert weights == [0.0]
-
-
-def test_average_with_weights_that_cancel_has_no_meaning(generator):
-    with pytest.raises(SettingError, match="add up to 0"):
-        combined(torch.randn(2, 6, generator=generator), (1.0, -1.0), Combine.AVERAGE)
+def spec_of(kind):
+    return make_adapter(SITES, kind).spec
 
 
 def test_join_keeps_the_order():
@@ -76,6 +52,12 @@ def test_prompt_needs_a_weight_for_every_picture(weights):
         ImagePrompt(small(2), None, small(1), weights)
 
 
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_weights_are_finite(weight):
+    with pytest.raises(SettingError, match="2 weights, of which 1 are finite"):
+        ImagePrompt(small(2), None, small(1), (1.0, weight))
+
+
 @pytest.mark.parametrize("side", ["positive", "negative", "zero_picture"])
 @pytest.mark.parametrize("stage", ["pooled", "penultimate"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -85,3 +67,78 @@ def test_features_that_are_no_numbers_are_the_encoders_fault(side, stage, bad):
     parts[stage].flatten()[3] = bad
     with pytest.raises(PictureError, match="encoder gave NaN"):
         ImagePrompt(**{**sides, side: Features(**parts)}, weights=(1.0,))
+
+
+def stage_of(features, kind):
+    return features.pooled if kind == "standard" else features.penultimate
+
+
+@KINDS
+def test_without_negative_pictures_the_kind_decides(kind):
+    """auto: the reference's `get_image_embeds`, zeros for the standard adapter and the encoded zeros for Plus."""
+    prompt, spec = make_prompt(), spec_of(kind)
+    zeros, picture = torch.zeros_like(stage_of(prompt.positive, kind)), stage_of(prompt.zero_picture, kind)
+    expected = {
+        Negative.AUTO: zeros if kind == "standard" else picture,
+        Negative.ZERO_EMBEDDING: zeros,
+        Negative.ZERO_PICTURE: picture,
+        Negative.NONE: zeros,
+    }
+    for negative, features in expected.items():
+        inputs = replace(prompt, negative_kind=negative).inputs(spec)
+        assert torch.equal(inputs.negative[0], features)
+        assert inputs.negative_strength == (0.0 if negative is Negative.NONE else 1.0)
+
+
+@KINDS
+def test_negative_pictures_are_seen_as_they_are_or_averaged(kind):
+    prompt, spec = make_prompt(2, negatives=3), spec_of(kind)
+    against = stage_of(prompt.negative, kind)
+    for how in Combine:
+        given = replace(prompt, combine=how).inputs(spec).negative[0]
+        expected = against if how in SIDE_BY_SIDE else against.mean(0, keepdim=True)
+        assert torch.allclose(given, expected, atol=1e-6)
+
+
+@KINDS
+@pytest.mark.parametrize("how", Combine)
+def test_a_settled_prompt_says_the_same(kind, how):
+    prompt, spec = replace(make_prompt(3, negatives=2, combine=how), weights=(1.0, 0.5, 0.2)), spec_of(kind)
+    settled = prompt.settled()
+    assert settled.combine is (how if how in SIDE_BY_SIDE else Combine.CONCAT)
+    given, expected = settled.inputs(spec), prompt.inputs(spec)
+    assert torch.equal(given.positive[0], expected.positive[0])
+    assert torch.equal(given.negative[0], expected.negative[0])
+    assert given.weights == expected.weights
+    assert given.share is expected.share is (Share.ONE_PER_LATENT if how is Combine.ONE_PER_LATENT else Share.ALL)
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_picture_that_stands_in_must_have_been_encoded(kind):
+    with pytest.raises(SettingError, match=f"features of a {kind.value}"):
+        replace(make_prompt(), negative_kind=kind)
+    assert replace(make_prompt(negatives=1), negative_kind=kind).negative is not None
+
+
+@KINDS
+def test_a_stage_that_the_file_does_not_hold_is_missed_where_it_is_read(kind):
+    prompt = make_prompt()
+    empty = {"standard": {"pooled": torch.zeros(1, 0)}, "plus": {"penultimate": torch.zeros(1, 1, 0)}}
+    for missing, change in empty.items():
+        partial = replace(prompt, positive=replace(prompt.positive, **change))
+        if missing != kind:
+            partial.check(spec_of(kind), "some.bin")
+            continue
+        with pytest.raises(WrongEncoderError, match=r"some.bin needs .*CLIP ViT-H.* holds no \w+ features"):
+            partial.check(spec_of(kind), "some.bin")
+
+
+def test_a_missing_zero_picture_matters_only_where_it_is_shown():
+    prompt, standard, plus = replace(make_prompt(), zero_picture=NOTHING), spec_of("standard"), spec_of("plus")
+    with pytest.raises(WrongEncoderError, match=r"output for zeros.*negative file in Load Image Prompt"):
+        prompt.check(plus, "some.bin")
+    prompt.check(standard, "some.bin")
+    for sound in (make_prompt(negatives=1), replace(make_prompt(), negative_kind=Negative.ZERO_EMBEDDING)):
+        replace(sound, zero_picture=NOTHING).check(plus, "some.bin")
+    with pytest.raises(WrongEncoderError, match="output for zeros"):
+        replace(prompt, negative_kind=Negative.ZERO_PICTURE).check(standard, "some.bin")

@@ -127,3 +127,10 @@ def test_substitution_replaces_values_and_never_links():
     assert changed["1"]["inputs"]["name"] == "demo"
     assert (inputs_of(changed)["model"], inputs_of(changed)["steps"], inputs_of(changed)["note"]) == (["1", 0], 4, "hi")
     assert graph["1"]["inputs"]["name"] == "b", "the given graph stays as it was"
+
+
+def test_substitution_by_title_is_stronger_than_by_type():
+    saved = [{**node(1, "Loader", ["b"]), "title": "First"}, {**node(2, "Loader", ["b"]), "title": "Second"}]
+    graph = convert({"nodes": saved, "links": []}, INFO)
+    changed = substitute(graph, {"Second.name": "mine", "Loader.name": "demo"})
+    assert [changed[key]["inputs"]["name"] for key in ("1", "2")] == ["demo", "mine"]

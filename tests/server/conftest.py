@@ -1,14 +1,20 @@
 """One real server for all tests of this folder, with the pack and the demo family linked in."""
 
+import io
 import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from ip_adapter_nodes.demo import world
+from ip_adapter_nodes.demo.judge import load_judge, read_labels
+from ip_adapter_nodes.launcher.client import pictures
 from ip_adapter_nodes.launcher.host import Host
 from ip_adapter_nodes.launcher.serving import running_server
 from ip_adapter_nodes.launcher.workflow import convert, substitute
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +26,15 @@ def server(root, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo_table(root):
-    return json.loads((root / "launcher" / "demo_files.json").read_text("utf-8"))
+    """A function from a workflow's name and a reference picture to what is substituted in it for the demo family."""
+    files = json.loads((root / "launcher" / "demo_files.json").read_text("utf-8"))
+    workflows = files["workflows"] | files["workflows_with_own_pictures"]
+
+    def table(name, picture="reference.png"):
+        return files["everywhere"] | {files["reference_input"]: picture} | workflows[name]
+
+    table.workflows = sorted(workflows)
+    return table
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +44,42 @@ def demo_graph(root, server, demo_table):
 
     def graph(name, picture="reference.png", **changes):
         workflow = json.loads((root / "workflows" / f"{name}.json").read_text("utf-8"))
-        table = demo_table["everywhere"] | demo_table["workflows"][name] | {demo_table["reference_input"]: picture}
-        return substitute(convert(workflow, info), table | changes)
+        return substitute(convert(workflow, info), demo_table(name, picture) | changes)
 
     return graph
+
+
+@pytest.fixture(scope="session")
+def draw(server):
+    """A function from an API graph to the pictures that it saves, (n, 3, h, w) in [0, 1] in the order of the frames."""
+
+    def run(graph):
+        saved = [picture for picture in pictures(server.run(graph)) if picture.kind == "output"]
+        return torch.cat([as_picture(server.fetch(one)) for one in saved if one.filename.endswith(".png")])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def read():
+    """A function from pictures to the attributes that the judge reads, one mapping per picture."""
+    judge = load_judge()
+
+    def attributes(shown):
+        rows = read_labels(judge, shown).tolist()
+        named = [[values[label] for values, label in zip(world.ATTRIBUTES.values(), row, strict=True)] for row in rows]
+        return [dict(zip(world.ATTRIBUTES, row, strict=True)) for row in named]
+
+    return attributes
+
+
+@pytest.fixture(scope="session")
+def shipped(root):
+    """A function from a file name to that picture of demo/pictures, (1, 3, h, w) in [0, 1]."""
+    return lambda name: as_picture((root / "demo" / "pictures" / name).read_bytes())
+
+
+def as_picture(data):
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.reshape(1, image.height, image.width, 3).movedim(-1, 1) / 255

@@ -10,6 +10,7 @@ from ip_adapter_nodes.launcher.workflow import convert
 BROWSER = os.environ.get("IP_ADAPTER_NODES_BROWSER")
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no browser was found: these tests were not run")
 
+WORKFLOWS = sorted((Path(__file__).resolve().parents[2] / "workflows").glob("*.json"))
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,7 +28,8 @@ PROBLEMS = """() => window.app.graph._nodes.filter(n => n.has_errors || !n.const
     .map(n => n.type)"""
 AS_PROMPT = "async () => (await window.app.graphToPrompt()).output"
 SET_WIDGETS = """table => { for (const node of window.app.graph._nodes) for (const widget of node.widgets ?? []) {
-    const value = table[`${node.type}.${widget.name}`]; if (value !== undefined) widget.value = value } }"""
+    const value = table[`${node.title}.${widget.name}`] ?? table[`${node.type}.${widget.name}`]
+    if (value !== undefined) widget.value = value } }"""
 RUN = """() => new Promise((resolve, reject) => {
     window.app.api.addEventListener('execution_success', () => resolve('success'))
     window.app.api.addEventListener('execution_error', e => reject(new Error(e.detail.exception_message)))
@@ -50,16 +52,16 @@ def page(server):
         page = context.new_page()
         page.complaints = []
         page.on("console", lambda entry: page.complaints.append(entry.text) if entry.type == "error" else None)
-        page.goto(server.url)
+        page.goto(server.url, timeout=120_000)
         page.wait_for_function(READY, timeout=120_000)
         page.wait_for_timeout(1500)
         yield page
         browser.close()
 
 
-@pytest.fixture(params=["01_first_image_prompt", "02_text_and_image"])
-def workflow(request, root):
-    return request.param, json.loads((root / "workflows" / f"{request.param}.json").read_text("utf-8"))
+@pytest.fixture(params=WORKFLOWS, ids=lambda file: file.stem)
+def workflow(request):
+    return request.param.stem, json.loads(request.param.read_text("utf-8"))
 
 
 def as_values(graph):
@@ -72,8 +74,8 @@ def test_opens_runs_and_shows_its_picture(page, server, workflow, demo_table, tm
     assert page.evaluate(OPEN, content) == len(content["nodes"])
     assert page.evaluate(PROBLEMS) == []
     assert as_values(page.evaluate(AS_PROMPT)) == as_values(convert(content, server.object_info()))
-    table = demo_table["everywhere"] | demo_table["workflows"][name] | {demo_table["reference_input"]: "reference.png"}
-    page.evaluate(SET_WIDGETS, table)
+    page.evaluate(SET_WIDGETS, demo_table(name))
+    page.evaluate(FIT)  # a node that is out of sight does not load its picture
     assert page.evaluate(RUN) == "success"
     page.wait_for_function(SHOWN, timeout=30_000)
     page.keyboard.press("Escape")

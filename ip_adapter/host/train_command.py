@@ -1,0 +1,122 @@
+"""`run.py train`: an adapter from a TOML file."""
+
+import logging
+import signal
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+
+from ..errors import AdapterError
+from ..projectors import PROJECTORS
+from ..training.config import Features, TrainingConfig
+from ..training.kinds import Widths, projector_for
+from ..training.loop import RESULT, Job, Outcome, Progress, Training, Watch, make_accelerator
+from ..training.pictures import Account, find_pictures
+from ..training.samples import Encoded, Samples, cached, held_back
+from .encode import HostEncoder
+from .training import (
+    HostEncoders,
+    is_on_cpu,
+    load_checkpoint,
+    load_clip_vision,
+    load_packs,
+    trainable_base,
+)
+
+FINISHED, ERROR, INTERRUPTED = 0, 1, 130
+CACHE = "encoded"  # a folder in the output folder
+EPILOG = """\
+Ctrl-C saves and stops; the same command goes on from there. docs/training.md lists the settings.
+exit status: 0 finished, 1 an error that is explained, 2 a wrong command line, 130 interrupted and saved
+"""
+log = logging.getLogger("ip_adapter.training")
+
+
+class _Signals:
+    """Whether somebody has asked to stop. A launcher that is interrupted asks twice."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train as the TOML file says and return the exit status."""
+    parser = ArgumentParser(
+        "run.py train", description=__doc__, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    signals = _Signals()
+    try:
+        return _train(TrainingConfig.read(options.config), signals)
+    except AdapterError as error:
+        log.error("run.py train: %s", error)
+        return ERROR
+    except KeyboardInterrupt:
+        log.error("Interrupted. What was encoded is kept; the same command goes on from there.")
+        return INTERRUPTED
+
+
+def _train(config: TrainingConfig, signals: _Signals) -> int:
+    load_packs(config.custom_nodes)
+    accelerator = make_accelerator(config, is_on_cpu())
+    is_first = accelerator.is_main_process
+    if not is_first:
+        log.setLevel(logging.ERROR)
+    job, account = _job(config, accelerator, signals)
+    training = Training(job, accelerator)
+    log.info("Training from step %d to %d on %s.", training.step, config.steps, training.device)
+    outcome = training.run(Watch(_report, lambda: signals.asked))
+    log.info("%s at step %d: %s", outcome.value.capitalize(), training.step, config.output / RESULT)
+    log.info("%s.", account)
+    return FINISHED if outcome is Outcome.FINISHED else INTERRUPTED
+
+
+def _job(config: TrainingConfig, accelerator: Any, signals: _Signals) -> tuple[Job, Account]:
+    entry = next(entry for entry in PROJECTORS if entry.kind is config.kind)
+    assert entry.stage is not None, "kinds that read only faces are refused by the settings"
+    loaded, vision = load_checkpoint(config.base), HostEncoder(load_clip_vision(config.image_encoder))
+    stamps = [(path.name, path.stat()) for path in (config.base, config.image_encoder)]
+    files = " ".join(f"{name} {facts.st_size} {facts.st_mtime_ns}" for name, facts in stamps)
+    encoders = HostEncoders(loaded, vision, entry.stage, entry.negative, config.resolution, files)
+    base, nothing = trainable_base(loaded), encoders.nothing()
+    with accelerator.main_process_first():
+        samples, account = _samples(config, encoders, signals)
+    comfy.model_management.unload_all_models()
+    training, measured = held_back(samples, config.held_out, config.seed)
+    widths = Widths(nothing.text.context.shape[-1], nothing.image[0].shape[-1])
+    projector = projector_for(config.kind, widths, config.tokens)
+    return Job(base, projector, training, measured, nothing, config), account
+
+
+def _samples(config: TrainingConfig, encoders: HostEncoders, signals: _Signals) -> tuple[Samples, Account]:
+    pictures, account = find_pictures(config.data)
+
+    def tick(done: int, total: int) -> None:
+        if signals.asked:
+            raise KeyboardInterrupt
+        if done % 100 == 0 or done == total:
+            log.info("Encoded %d of %d pictures.", done, total)
+
+    if config.features is Features.ON_THE_FLY:
+        samples: Samples = Encoded(pictures, encoders, account)
+    else:
+        samples = cached(pictures, encoders, config.output / CACHE, account, tick)
+    account.used = len(samples)
+    return samples, account
+
+
+def _report(progress: Progress) -> None:
+    point, minutes = progress.point, progress.seconds_left / 60
+    measured = "" if point.held_out is None else f", held-out {point.held_out:.4f}"
+    log.info("Step %d of %d: loss %.4f%s, %.1f minutes left", point.step, progress.steps, point.loss, measured, minutes)

@@ -1,0 +1,159 @@
+"""Bases and encoders for training, through the host's own loaders: what trains is what runs."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import comfy.clip_vision
+import comfy.ldm.modules.attention
+import comfy.model_management
+import comfy.sd
+import torch
+from torch import Tensor
+
+from ..errors import SettingError
+from ..prompt import Features
+from ..spec import NegativeFeatures, Stage
+from ..training.batch import Batch, Nothing, Text
+from ..training.errors import TrainingError
+from ..training.loss import Base
+from ..training.noising import Noising, Prediction
+from ..training.pictures import centre_crop
+from .encode import HostEncoder
+
+_PREDICTIONS = {"EPS": Prediction.NOISE, "V_PREDICTION": Prediction.VELOCITY}
+_WEIGHTED = re.compile(r"([()])")  # which the host's text encoders read as weights
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A checkpoint in the host: MODEL, CLIP and VAE."""
+
+    model: Any
+    clip: Any
+    vae: Any
+
+
+def load_packs(folders: Sequence[Path]) -> None:
+    """Loads custom nodes as the host does at its start. Raises SettingError for one that cannot be loaded."""
+    load = import_module("nodes").load_custom_node
+    for folder in folders:
+        if not asyncio.run(load(str(folder.resolve()))):
+            raise SettingError(f"The host could not load the custom nodes in {folder}; its log says why.")
+
+
+def load_checkpoint(file: Path) -> Loaded:
+    """Raises SettingError for a file that is no checkpoint with UNet, text encoder and autoencoder."""
+    load: Any = comfy.sd.load_checkpoint_guess_config
+    # Hosts that move weights in and out while a model runs would take them away from the gradients.
+    options = {"disable_dynamic": True} if "disable_dynamic" in signature(load).parameters else {}
+    try:
+        model, clip, vae, _ = load(str(file), **options)
+    except RuntimeError as error:
+        raise SettingError(f"{file.name} is no checkpoint that this ComfyUI knows ({error}).") from error
+    if model is None or clip is None or vae is None:
+        raise SettingError(f"Expected a checkpoint with UNet, text encoder and autoencoder; {file.name} lacks one.")
+    return Loaded(model, clip, vae)
+
+
+def trainable_base(loaded: Loaded) -> Base:
+    """The UNet and its noise schedule. Raises TrainingError for a model that predicts neither noise nor velocity."""
+    model = loaded.model.model
+    prediction = _PREDICTIONS.get(model.model_type.name)
+    if prediction is None:
+        raise TrainingError(
+            f"Expected a base that predicts noise or velocity (SD 1.5, 2 or XL), got one of {model.model_type.name}. "
+            "Choose another base."
+        )
+    if getattr(model, "concat_keys", ()):
+        raise TrainingError(
+            f"Expected a base that sees only noisy latents; this one sees {', '.join(model.concat_keys)} too. Train on "
+            "the base it was made from; the adapter works on both."
+        )
+    return Base(model.diffusion_model, Noising.of_sigmas(model.model_sampling.sigmas, prediction), _OPTIONS)
+
+
+def _exact_attention(_: Any, *arguments: Any, **named: Any) -> Tensor:
+    """PyTorch's attention, whose way back is fast on every device; the host's own choice may be made for inference."""
+    return comfy.ldm.modules.attention.attention_pytorch(*arguments, **named)
+
+
+_OPTIONS = {"optimized_attention_override": _exact_attention}
+
+
+@dataclass(frozen=True, eq=False)
+class HostEncoders:
+    """The checkpoint's autoencoder and text encoder, and an image encoder, for pictures of one size."""
+
+    loaded: Loaded
+    vision: HostEncoder
+    stage: Stage
+    negative: NegativeFeatures
+    resolution: int
+    files: str  # which tell these encoders from others
+
+    @property
+    def identity(self) -> str:
+        return f"{self.files} {self.stage.value} {self.resolution}"
+
+    @torch.no_grad()
+    def encode(self, picture: Tensor, caption: str) -> Batch:
+        return Batch(self._latents(picture), self._text(caption), (self._features(picture),))
+
+    @torch.no_grad()
+    def nothing(self) -> Nothing:
+        zeros = self.vision.encode_zeros().at(self.stage)
+        image = zeros if self.negative is NegativeFeatures.ZERO_PICTURE else torch.zeros_like(zeros)
+        return Nothing(self._text(""), (image,))
+
+    def _latents(self, picture: Tensor) -> Tensor:
+        pixels = centre_crop(picture, self.resolution).movedim(1, -1)
+        return self.loaded.model.model.process_latent_in(self.loaded.vae.encode(pixels)).float().cpu()
+
+    def _features(self, picture: Tensor) -> Tensor:
+        features: Features = self.vision.encode(centre_crop(picture, self.vision.size))
+        return features.at(self.stage)
+
+    def _text(self, caption: str) -> Text:
+        """A long caption is cut to the tokens that the text encoder sees at once, so that captions fit into a batch."""
+        text = self._whole_text(caption)
+        return Text(text.context[:, : self._text_length], text.vector)
+
+    @cached_property
+    def _text_length(self) -> int:
+        return self._whole_text("").context.shape[1]
+
+    def _whole_text(self, caption: str) -> Text:
+        clip, model = self.loaded.clip, self.loaded.model.model
+        tokens = clip.tokenize(escaped(caption))
+        context, pooled = clip.encode_from_tokens(tokens, return_pooled=True)
+        size = {"width": self.resolution, "height": self.resolution}
+        vector = model.encode_adm(pooled_output=pooled, device=pooled.device, **size) if model.adm_channels else None
+        return Text(context.float().cpu(), None if vector is None else vector.float().cpu())
+
+
+def escaped(caption: str) -> str:
+    """The caption with its brackets as text, which the host would take for weights."""
+    return _WEIGHTED.sub(r"\\\1", caption)
+
+
+def load_clip_vision(file: Path) -> Any:
+    """Raises SettingError for a file that is no CLIP vision model the host knows."""
+    try:
+        model: Any = comfy.clip_vision.load(str(file))
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise SettingError(f"{file.name} is no image encoder that this ComfyUI knows ({error}).") from error
+    if model is None:
+        raise SettingError(f"{file.name} is no image encoder that this ComfyUI knows. Name a CLIP vision model.")
+    return model
+
+
+def is_on_cpu() -> bool:
+    """Whether the host computes on the processor."""
+    return comfy.model_management.get_torch_device().type == "cpu"

@@ -1,0 +1,156 @@
+"""Pictures and captions as batches: encoded whenever they come up, or once into a folder."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .atomic import write_tensors
+from .batch import Batch, Nothing, Text, joined
+from .draws import generator_for
+from .errors import TrainingError
+from .pictures import Account, Captioned, read_picture
+
+BROKEN = (OSError, ValueError, SyntaxError)  # what Pillow raises for pictures that are none
+Tick = Callable[[int, int], None]  # is told how many of how many have been encoded
+
+
+class Encoders(Protocol):
+    """What turns pictures and captions into what the base and the projector see."""
+
+    @property
+    def identity(self) -> str:
+        """Changes when the same picture would be encoded differently."""
+        ...
+
+    def encode(self, picture: Tensor, caption: str) -> Batch:
+        """One sample of a picture (1, 3, height, width) in [0, 1] of any size."""
+        ...
+
+    def nothing(self) -> Nothing:
+        """No text and no picture."""
+        ...
+
+
+class Samples(Protocol):
+    """What can be trained on, by number."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, numbers: Sequence[int]) -> Batch: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some of the samples, as samples of their own."""
+
+    samples: Samples
+    numbers: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        return self.samples.batch([self.numbers[number] for number in numbers])
+
+
+def held_back(samples: Samples, count: int, seed: int) -> tuple[Part, Part | None]:
+    """The samples less some drawn by the seed, and these. Raises TrainingError when none would be left."""
+    if count >= len(samples):
+        raise TrainingError(
+            f"Expected more pictures than the {count} to hold out, found {len(samples)} sound ones. Lower held_out, or "
+            "add pictures."
+        )
+    numbers = torch.randperm(len(samples), generator=generator_for(seed, "held-out")).tolist()
+    measured = sorted(numbers[:count])
+    return Part(samples, sorted(numbers[count:])), Part(samples, measured) if measured else None
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Pictures that are encoded when they come up; the next sound one stands in for one that is broken."""
+
+    pictures: Sequence[Captioned]
+    encoders: Encoders
+    account: Account
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        return joined([self._sample(number) for number in numbers])
+
+    def _sample(self, number: int) -> Batch:
+        for step in range(len(self)):
+            picture = self.pictures[(number + step) % len(self)]
+            sample = encode_picture(picture, self.encoders, self.account)
+            if sample is not None:
+                return sample
+        raise TrainingError("None of the pictures can be read. Check the data folder.")
+
+
+def encode_picture(picture: Captioned, encoders: Encoders, account: Account) -> Batch | None:
+    """The encoded sample, or None for a broken picture, which the account then names."""
+    try:
+        pixels = read_picture(picture.path)
+    except BROKEN as error:
+        account.broken[picture.path.name] = str(error)
+        return None
+    return encoders.encode(pixels, picture.caption)
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """Samples that were encoded into files, one each."""
+
+    files: Sequence[Path]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        return joined([_read(self.files[number]) for number in numbers])
+
+
+def cached(pictures: Sequence[Captioned], encoders: Encoders, folder: Path, account: Account, tick: Tick) -> Cached:
+    """Samples from the folder, which first gets what it lacks. Raises TrainingError when the disk is full."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    for number, picture in enumerate(pictures, start=1):
+        file = folder / f"{_key(picture, encoders)}.safetensors"
+        if file.exists() or _cache(picture, encoders, account, file):
+            files.append(file)
+        tick(number, len(pictures))
+    return Cached(files)
+
+
+def _key(picture: Captioned, encoders: Encoders) -> str:
+    facts = picture.path.stat()
+    known = (picture.path.name, facts.st_size, facts.st_mtime_ns, picture.caption, encoders.identity)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
+
+
+def _cache(picture: Captioned, encoders: Encoders, account: Account, file: Path) -> bool:
+    sample = encode_picture(picture, encoders, account)
+    if sample is None:
+        return False
+    tensors = {"latents": sample.latents, "context": sample.text.context}
+    tensors |= {f"image.{number}": part for number, part in enumerate(sample.image)}
+    tensors |= {} if sample.text.vector is None else {"vector": sample.text.vector}
+    write_tensors(file, {name: tensor.to(torch.float16) for name, tensor in tensors.items()})
+    return True
+
+
+def _read(file: Path) -> Batch:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{file} cannot be read ({error}). Delete it; the next start makes it anew.") from error
+    image = tuple(tensors[name] for name in sorted(tensors) if name.startswith("image."))
+    return Batch(tensors["latents"], Text(tensors["context"], tensors.get("vector")), image)

@@ -1,0 +1,77 @@
+"""The part of the model that learns: a projector, and key and value matrices for every cross-attention."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..attention import image_attention
+from ..errors import WrongBaseError
+from ..projectors import build_projector
+from ..sites import BlockKey, Site, find_sites
+from ..spec import ProjectorConfig
+
+Replacement = Callable[..., Tensor]
+
+
+class _KeyValue(nn.Module):
+    """K' and V' of one site, which start as copies of the text's."""
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.to_k_ip, self.to_v_ip = (_copied(matrix) for matrix in (attention.to_k, attention.to_v))
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return self.to_k_ip(tokens), self.to_v_ip(tokens)
+
+
+def _copied(matrix: nn.Linear) -> nn.Linear:
+    width, context_width = matrix.weight.shape
+    copy = nn.Linear(context_width, width, bias=False, device=matrix.weight.device)
+    with torch.no_grad():
+        copy.weight.copy_(matrix.weight)
+    return copy
+
+
+class TrainableAdapter(nn.Module):
+    """Float32 parameters under the names of the published files, for every cross-attention of a host UNet.
+
+    Raises WrongBaseError for a model without any, or whose text is not as wide as the projector's tokens.
+    """
+
+    def __init__(self, unet: nn.Module, projector: ProjectorConfig) -> None:
+        super().__init__()
+        self.sites = find_sites(unet)
+        widths = {site.context_width for site in self.sites}
+        if widths != {projector.width}:
+            raise WrongBaseError(
+                f"Expected a UNet whose cross-attentions read tokens of width {projector.width}, got widths "
+                f"{sorted(widths) or 'of none'}. Choose a base of Stable Diffusion 1.5, 2 or XL."
+            )
+        self.image_proj = build_projector(projector)
+        # The published order counts self-attentions too, so cross-attentions have the odd numbers.
+        matrices = {str(2 * n + 1): _KeyValue(unet.get_submodule(site.path).attn2) for n, site in enumerate(self.sites)}
+        self.ip_adapter = nn.ModuleDict(matrices)
+
+    def forward(self, *image: Tensor) -> dict[BlockKey, Replacement]:
+        """The host's attn2 replacements that add the image branch, for the projector's arguments of a batch."""
+        tokens = self.image_proj(*image)
+        pairs = zip(self.sites, self.ip_adapter.children(), strict=True)
+        return {site.block: _replacement(site, *matrices(tokens)) for site, matrices in pairs}
+
+    def published(self) -> dict[str, Tensor]:
+        """The parameters under the names of the published files, detached."""
+        return {name: tensor.detach() for name, tensor in self.state_dict().items()}
+
+
+def _replacement(site: Site, image_key: Tensor, image_value: Tensor) -> Replacement:
+    def heads(x: Tensor) -> Tensor:
+        return x.unflatten(-1, (site.heads, -1)).transpose(1, 2)
+
+    def attend(query: Tensor, key: Tensor, value: Tensor, _: Mapping[str, Any]) -> Tensor:
+        text = image_attention(query, heads(key), heads(value))
+        image = image_attention(query, heads(image_key).to(query.dtype), heads(image_value).to(query.dtype))
+        return text + image
+
+    return attend
