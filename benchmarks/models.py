@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..ip_adapter.adapter import Adapter
-from ..ip_adapter.prompt import Features, ImagePrompt
-from ..ip_adapter.sites import Site, find_sites
+from ..ip_adapter.patching.sites import Site, find_sites
+from ..ip_adapter.prompts.prompt import Features, ImagePrompt
 from ..models.linear import LinearConfig, LinearProjector
 from ..models.resampler import Resampler, ResamplerConfig
 

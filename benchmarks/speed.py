@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..ip_adapter.host import Settings, apply
-from ..ip_adapter.schedule import WeightSchedule
+from ..ip_adapter.weights.schedule import WeightSchedule
 from .models import make_model, random_prompt, sites_of, write_adapter
 from .sampling import aten_events, interleaved_seconds, ratio, sample
 

@@ -11,16 +11,16 @@ from torch.nn import functional
 
 from ..models.shapes import Float
 from .catalog import identify
-from .checkpoint import ReadTensor, TensorSource, read_tensors
-from .detect import PROJECTOR_PREFIX, SITE_PREFIX, describe
 from .errors import AdapterFileError, SettingError
-from .layouts import canonical
-from .projector_inputs import ProjectorInputs
+from .patching.scaling import Scaling, scaled
+from .patching.sites import Site
 from .projectors import build_projector
-from .scaling import Scaling, scaled
-from .sites import Site
+from .prompts.projector_inputs import ProjectorInputs
+from .recognition.checkpoint import ReadTensor, TensorSource, read_tensors
+from .recognition.detect import PROJECTOR_PREFIX, SITE_PREFIX, describe
+from .recognition.layouts import canonical
+from .recognition.variant import AUTO, Clues
 from .spec import AdapterSpec
-from .variant import AUTO, Clues
 
 _MAX_TOKENS = 8192  # per side, where repetition would add them
 NEGATIVE, POSITIVE = 0, 1  # rows of everything that has both; this order matches the host's usual batch

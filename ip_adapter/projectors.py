@@ -10,7 +10,7 @@ from ..models.face import FaceConfig, FacePerceiver, FacePerceiverConfig, FacePr
 from ..models.linear import LinearConfig, LinearProjector
 from ..models.mlp import MlpConfig, MlpProjector
 from ..models.resampler import Resampler, ResamplerConfig
-from .checkpoint import Shapes
+from .recognition.checkpoint import Shapes
 from .spec import FaceVector, Kind, NegativeFeatures, ProjectorConfig, Stage
 
 FACE_WIDTH = 512  # of the face vectors that FaceID adapters read

@@ -5,11 +5,11 @@ from torch import nn
 from .adapter import Adapter
 from .catalog import CatalogEntry, entries
 from .errors import WrongBaseError, WrongEncoderError, WrongPromptError
-from .face_prompt import FacePrompt
+from .faces.prompt import FacePrompt
 from .names import base_name, base_of
-from .projector_inputs import Prompt
-from .prompt import Features, ImagePrompt
-from .sites import Site, check_base, family_of, find_sites
+from .patching.sites import Site, check_base, family_of, find_sites
+from .prompts.projector_inputs import Prompt
+from .prompts.prompt import Features, ImagePrompt
 from .spec import AdapterSpec, Base, Kind
 
 _KINDS = {kind.value for kind in Kind}

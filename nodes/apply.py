@@ -5,7 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.prompt import Combine
+from ..ip_adapter.prompts.prompt import Combine
 from . import settings as inputs
 from . import sockets
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.combine import Combine
-from ..ip_adapter.prompt import combine_prompts
-from ..ip_adapter.weight_list import read_weights
+from ..ip_adapter.prompts.combine import Combine
+from ..ip_adapter.prompts.prompt import combine_prompts
+from ..ip_adapter.weights.weight_list import read_weights
 from . import sockets
 
 _MOST = 6

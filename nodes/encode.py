@@ -6,11 +6,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.combine import Combine
-from ..ip_adapter.encoder import BATCH, Reference
-from ..ip_adapter.negative import Negative
-from ..ip_adapter.preprocess import MAX_SHARPENING, Fit, Position
-from ..ip_adapter.weight import MAX_WEIGHT
+from ..ip_adapter.prompts.combine import Combine
+from ..ip_adapter.prompts.encoder import BATCH, Reference
+from ..ip_adapter.prompts.negative import Negative
+from ..ip_adapter.prompts.preprocess import MAX_SHARPENING, Fit, Position
+from ..ip_adapter.weights.weight import MAX_WEIGHT
 from . import sockets
 
 # Newer hosts fold what is rarely needed away.

@@ -4,9 +4,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.face_analysis import FaceChoice, Missing
-from ..ip_adapter.face_selection import Which
-from ..ip_adapter.face_similarity import Measure, compare
+from ..ip_adapter.faces.analysis import FaceChoice, Missing
+from ..ip_adapter.faces.selection import Which
+from ..ip_adapter.faces.similarity import Measure, compare
 from ..ip_adapter.host import faces as host
 from . import sockets
 

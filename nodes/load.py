@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter import host
 from ..ip_adapter.adapter import Adapter
-from ..ip_adapter.variant import AUTO, VARIANTS
+from ..ip_adapter.recognition.variant import AUTO, VARIANTS
 from . import sockets
 
 

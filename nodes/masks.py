@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.mask import MAX_FEATHER, softened
+from ..ip_adapter.patching.mask import MAX_FEATHER, softened
 from . import sockets
 
 

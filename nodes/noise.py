@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.noise import MAX_BLUR, Noise, NoiseChoice, negative_noise
+from ..ip_adapter.prompts.noise import MAX_BLUR, Noise, NoiseChoice, negative_noise
 from . import sockets
 
 

@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..ip_adapter.layer_weights import WEIGHT_TYPES
-from ..ip_adapter.scaling import Scaling
-from ..ip_adapter.weight import MAX_WEIGHT
+from ..ip_adapter.patching.scaling import Scaling
+from ..ip_adapter.weights.layer_weights import WEIGHT_TYPES
+from ..ip_adapter.weights.weight import MAX_WEIGHT
 from . import sockets
 
 

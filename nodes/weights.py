@@ -5,14 +5,14 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.bases import BASE_SITES
-from ..ip_adapter.crossfade import crossfade
-from ..ip_adapter.frames import MAX_FRAMES
-from ..ip_adapter.keyframes import Easing, read_keyframes
-from ..ip_adapter.layer_plot import layer_picture
-from ..ip_adapter.layer_weights import WEIGHT_TYPES, LayerWeights
-from ..ip_adapter.schedule import WeightSchedule
-from ..ip_adapter.schedule_plot import schedule_picture
+from ..ip_adapter.weights.bases import BASE_SITES
+from ..ip_adapter.weights.crossfade import crossfade
+from ..ip_adapter.weights.frames import MAX_FRAMES
+from ..ip_adapter.weights.keyframes import Easing, read_keyframes
+from ..ip_adapter.weights.layer_plot import layer_picture
+from ..ip_adapter.weights.layer_weights import WEIGHT_TYPES, LayerWeights
+from ..ip_adapter.weights.schedule import WeightSchedule
+from ..ip_adapter.weights.schedule_plot import schedule_picture
 from . import sockets
 
 _PROGRESS = (

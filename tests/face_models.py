@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from ip_adapter_nodes.ip_adapter.face import Recogniser
-from ip_adapter_nodes.ip_adapter.face_detection import Detections
+from ip_adapter_nodes.ip_adapter.faces.detection import Detections
+from ip_adapter_nodes.ip_adapter.faces.face import Recogniser
 from torch import Tensor
 from torch.nn import functional
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from ip_adapter_nodes.ip_adapter.adapter import Adapter, KeyValue, Place, Target
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.prompt import Combine, Features, ImagePrompt
-from ip_adapter_nodes.ip_adapter.sites import Site
+from ip_adapter_nodes.ip_adapter.patching.sites import Site
+from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, Features, ImagePrompt
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
 from torch import Tensor

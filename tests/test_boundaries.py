@@ -20,9 +20,9 @@ RULES = {
     "ip_adapter/download.py": ({"ip_adapter"}, {"huggingface_hub"}),
     "ip_adapter/model_folders.py": ({"ip_adapter"}, {"yaml"}),
     "ip_adapter/models_command": ({"ip_adapter"}, {"tqdm"}),
-    "ip_adapter/plot.py": ({"models"}, {"torch", "PIL"}),  # the host's imaging library, for text in pictures
-    "ip_adapter/transformers_encoder.py": ({"models"}, {"torch", "transformers"}),
-    "ip_adapter/face_onnx.py": ({"models"}, {"torch", "onnxruntime"}),
+    "ip_adapter/weights/plot.py": ({"models"}, {"torch", "PIL"}),  # the host's imaging library, for text in pictures
+    "ip_adapter/prompts/transformers_encoder.py": ({"models"}, {"torch", "transformers"}),
+    "ip_adapter/faces/onnx.py": ({"models"}, {"torch", "onnxruntime"}),
     "ip_adapter/evaluation.py": ({"ip_adapter"}, {"torch", "PIL"}),
     "ip_adapter/training": ({"ip_adapter", "models"}, {"torch", "safetensors", "accelerate", "PIL", "tomli"}),
     "ip_adapter/host": ({"ip_adapter", "models"}, {"torch", *HOST}),
@@ -172,7 +172,7 @@ FORBIDDEN = {
     "the name of a device": (r"""["']cuda(:\d+)?["']""", ("benchmarks", DEVICE_PROBE)),
     "double precision, which some devices lack": (
         r"\bfloat64\b|\.double\(",
-        ("ip_adapter/mask.py", "demo", "benchmarks"),
+        ("ip_adapter/patching/mask.py", "demo", "benchmarks"),
     ),
     "print": (
         r"(?<![\w.])print\(",

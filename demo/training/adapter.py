@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...ip_adapter.attention import image_attention
-from ...ip_adapter.sites import Site, find_sites
+from ...ip_adapter.patching.attention import image_attention
+from ...ip_adapter.patching.sites import Site, find_sites
 from ...models.linear import LinearConfig, LinearProjector
 from .. import world
 from ..clip_vision import CONFIG as VISION_CONFIG

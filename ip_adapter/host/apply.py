@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..adapter import Adapter, KeyValue, Place, Target
-from ..crossfade import by_picture
 from ..errors import AdapterFileError, WrongBaseError
-from ..injection import Application, Options, SiteBranch, turned_away
-from ..layer_weights import LayerWeights, site_strengths
-from ..mask import Region, region_of
-from ..pairs import Pairs, by_latent
-from ..projector_inputs import ProjectorInputs, Prompt, Share
-from ..scaling import Scaling
-from ..schedule import WeightSchedule, timing
-from ..sites import Site
+from ..patching.injection import Application, Options, SiteBranch, turned_away
+from ..patching.mask import Region, region_of
+from ..patching.pairs import Pairs, by_latent
+from ..patching.scaling import Scaling
+from ..patching.sites import Site
+from ..prompts.projector_inputs import ProjectorInputs, Prompt, Share
 from ..trio import checked_sites
-from ..weight import check_weight
-from ..weight_types import Direction
+from ..weights.crossfade import by_picture
+from ..weights.layer_weights import LayerWeights, site_strengths
+from ..weights.schedule import WeightSchedule, timing
+from ..weights.weight import check_weight
+from ..weights.weight_types import Direction
 from .progress import Progress
 from .wrappers import put
 

@@ -7,16 +7,16 @@ from typing import Any
 import comfy.lora
 
 from ..adapter import Adapter
-from ..encoder import encode
 from ..errors import SettingError
-from ..face import Faces
-from ..face_lora import lora_pairs
-from ..face_prompt import FacePrompt, Look
-from ..preprocess import Fit, fitted
-from ..prompt import Combine
-from ..sites import Site
+from ..faces.face import Faces
+from ..faces.lora import lora_pairs
+from ..faces.prompt import FacePrompt, Look
+from ..patching.sites import Site
+from ..prompts.encoder import encode
+from ..prompts.preprocess import Fit, fitted
+from ..prompts.prompt import Combine
 from ..spec import AdapterSpec, Base, Kind
-from ..weight import MAX_WEIGHT
+from ..weights.weight import MAX_WEIGHT
 from .apply import Settings, apply
 from .encode import HostEncoder
 from .progress import Progress

@@ -6,10 +6,10 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ..encoder import EncodeChoice, Reference, image_prompt
 from ..errors import WrongEncoderError
-from ..features import Features
-from ..prompt import ImagePrompt
+from ..prompts.encoder import EncodeChoice, Reference, image_prompt
+from ..prompts.features import Features
+from ..prompts.prompt import ImagePrompt
 from .progress import Progress
 
 

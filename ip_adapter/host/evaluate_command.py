@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..checkpoint import read_tensors
 from ..errors import AdapterError, SettingError
 from ..evaluation import find_cases, markdown, save_grid, scores, table
+from ..recognition.checkpoint import read_tensors
 from ..training.pictures import centre_crop, read_picture
 from ..training.samples import BROKEN
 from .encode import HostEncoder

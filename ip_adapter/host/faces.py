@@ -7,12 +7,12 @@ import folder_paths
 from torch import Tensor
 
 from ..errors import FaceError
-from ..face import Faces
-from ..face_analysis import Analysis, FaceChoice, analyse
-from ..face_detection import FaceAnalyser
-from ..face_file import EXTENSIONS, load_faces, save_faces
-from ..face_onnx import available_providers, open_pack
-from ..face_pack import AUTO, choose_pack, find_packs
+from ..faces.analysis import Analysis, FaceChoice, analyse
+from ..faces.detection import FaceAnalyser
+from ..faces.face import Faces
+from ..faces.file import EXTENSIONS, load_faces, save_faces
+from ..faces.onnx import available_providers, open_pack
+from ..faces.pack import AUTO, choose_pack, find_packs
 from .progress import Progress
 from .saved_files import SavedFiles, stamp
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import folder_paths
 
-from ..checkpoint import EXTENSIONS
 from ..errors import AdapterFileError
+from ..recognition.checkpoint import EXTENSIONS
 
 FOLDER = "ipadapter"
 

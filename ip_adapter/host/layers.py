@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..errors import WrongBaseError
-from ..sites import Site, find_sites
+from ..patching.sites import Site, find_sites
 
 
 def sites_of(model: Any) -> tuple[Site, ...]:

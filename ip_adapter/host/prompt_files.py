@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from ..errors import AdapterFileError
-from ..features import check_same_encoder
-from ..negative import Negative
-from ..prompt import ImagePrompt
-from ..prompt_file import EXTENSIONS, load_prompt, save_prompt
+from ..prompts.features import check_same_encoder
+from ..prompts.negative import Negative
+from ..prompts.prompt import ImagePrompt
+from ..prompts.prompt_file import EXTENSIONS, load_prompt, save_prompt
 from .saved_files import SavedFiles
 
 FILES = SavedFiles("image_prompts", EXTENSIONS, "image prompt", AdapterFileError)

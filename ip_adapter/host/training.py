@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingError
-from ..prompt import Features
+from ..prompts.prompt import Features
 from ..spec import NegativeFeatures, Stage
 from ..training.batch import Batch, Nothing, Text
 from ..training.errors import TrainingError

@@ -5,11 +5,11 @@ from typing import Any
 
 import comfy.patcher_extension
 
-from ..conditionings import note_conditionings, note_guider
-from ..evaluator import Evaluator
-from ..injection import OPTION, Application, Attention, SiteBranch, SitePatch, own_patches
-from ..restored import Table, standing
-from ..sites import Site
+from ..patching.conditionings import note_conditionings, note_guider
+from ..patching.evaluator import Evaluator
+from ..patching.injection import OPTION, Application, Attention, SiteBranch, SitePatch, own_patches
+from ..patching.restored import Table, standing
+from ..patching.sites import Site
 
 
 def put(model: Any, application: Application, branches: dict[Site, SiteBranch], text_attention: Attention) -> None:

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..conversion import convert
-from ..variant import AUTO, VARIANTS
+from ..recognition.conversion import convert
+from ..recognition.variant import AUTO, VARIANTS
 
 DESCRIPTION = """\
 Write an adapter of any layout (pickles, raw training checkpoints, diffusers' names) as safetensors with the published

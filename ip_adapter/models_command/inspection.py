@@ -5,9 +5,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..catalog import CatalogEntry, by_name
-from ..checkpoint import TensorSource, read_tensors
-from ..inventory import Listed, Status, examine
-from ..layouts import canonical
+from ..recognition.checkpoint import TensorSource, read_tensors
+from ..recognition.inventory import Listed, Status, examine
+from ..recognition.layouts import canonical
 
 DESCRIPTION = """\
 Tell what one file is: kind, base, tokens, image encoder, LoRA, layout, precision, the published file it equals, its

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..catalog import entries
 from ..catalog_table import markdown, rows
-from ..inventory import Listed, Status, inventory
 from ..model_folders import ModelFoldersError, adapter_folders
+from ..recognition.inventory import Listed, Status, inventory
 from .host import host_folder
 from .table import aligned, printable
 

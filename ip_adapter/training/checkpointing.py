@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..sites import find_sites
+from ..patching.sites import find_sites
 
 
 def recompute_blocks(unet: nn.Module) -> None:

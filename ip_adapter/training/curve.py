@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..plot import BLUE, FAINT, INK, VERMILION, Canvas
+from ..weights.plot import BLUE, FAINT, INK, VERMILION, Canvas
 from .atomic import replaced
 
 HEADINGS = ("step", "loss", "held_out", "learning_rate")

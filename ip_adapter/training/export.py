@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ..adapter import Adapter
-from ..conversion import FORMAT
-from ..variant import KIND_METADATA
+from ..recognition.conversion import FORMAT
+from ..recognition.variant import KIND_METADATA
 from .atomic import write_tensors
 from .config import Precision, TrainingConfig
 

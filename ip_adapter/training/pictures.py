@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..preprocess import Fit, fitted
+from ..prompts.preprocess import Fit, fitted
 from .errors import TrainingError
 
 PICTURE_TYPES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})

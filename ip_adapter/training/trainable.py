@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..attention import image_attention
 from ..errors import WrongBaseError
+from ..patching.attention import image_attention
+from ..patching.sites import BlockKey, Site, find_sites
 from ..projectors import build_projector
-from ..sites import BlockKey, Site, find_sites
 from ..spec import ProjectorConfig
 
 Replacement = Callable[..., Tensor]

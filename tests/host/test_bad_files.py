@@ -11,9 +11,9 @@ from host_support.clip import pictures, tiny_clip_vision
 from host_support.state import digests
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import EXTENSIONS, TensorDict
-from ip_adapter_nodes.ip_adapter.encoder import Reference
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, NotAnAdapterError, WrongBaseError, WrongEncoderError
+from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import EXTENSIONS, TensorDict
 from ip_adapter_nodes.nodes.apply import ApplyIPAdapter
 from ip_adapter_nodes.nodes.load import LoadIPAdapter
 from safetensors.torch import save_file

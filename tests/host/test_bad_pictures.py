@@ -4,7 +4,7 @@ import pytest
 import torch
 from host_support.clip import SIZE, pictures, tiny_clip_vision
 from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError, WrongEncoderError
-from ip_adapter_nodes.ip_adapter.preprocess import NEUTRAL, Fit
+from ip_adapter_nodes.ip_adapter.prompts.preprocess import NEUTRAL, Fit
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 
 CHOICE = {"fit": "crop", "combine": "concat", "weight": 1.0}

@@ -6,7 +6,7 @@ from factories import make_adapter, make_prompt
 from host_support.sampling import sample
 from host_support.state import digests
 from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError
-from ip_adapter_nodes.ip_adapter.layer_weights import LayerWeights
+from ip_adapter_nodes.ip_adapter.weights.layer_weights import LayerWeights
 from ip_adapter_nodes.nodes.apply import ApplyIPAdapter
 
 GOOD = {"weight": 1.0, "start_percent": 0.0, "end_percent": 1.0, "weight_type": "linear"}

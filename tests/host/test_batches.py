@@ -11,11 +11,11 @@ from host_support.spy import Spy
 from host_support.state import tensor_bytes
 from host_support.windows import DEPRECATED_INDEX, shown, windowed
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.combine import Combine
-from ip_adapter_nodes.ip_adapter.crossfade import crossfade
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.keyframes import Easing
-from ip_adapter_nodes.ip_adapter.schedule import WeightSchedule
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
+from ip_adapter_nodes.ip_adapter.weights.crossfade import crossfade
+from ip_adapter_nodes.ip_adapter.weights.keyframes import Easing
+from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 
 FRAMES = 4
 BLOCK = ("input", 4, 0)

@@ -9,8 +9,8 @@ from factories import make_adapter, make_prompt, relative_error
 from host_support.clip import pictures, tiny_clip_vision
 from host_support.sampling import noise_of, sample
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.combine import Combine
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongEncoderError
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
 from ip_adapter_nodes.nodes.combine import CombineImagePrompts
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 from ip_adapter_nodes.nodes.noise import NegativeNoise

@@ -10,7 +10,7 @@ from host_support.calls import call_at, patches_of
 from host_support.sampling import sample
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.schedule import WeightSchedule
+from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 
 MASK = {"mask": torch.rand(1, 64, 64, generator=torch.Generator().manual_seed(0))}
 TIMED = {"schedule": WeightSchedule(((0.0, 0.5), (1.0, 1.0))), "end_percent": 0.8}

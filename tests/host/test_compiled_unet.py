@@ -9,7 +9,7 @@ from host_support.calls import patches_of
 from host_support.sampling import noise_of, sample
 from host_support.small_models import published_unet
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.sites import family_of, find_sites
+from ip_adapter_nodes.ip_adapter.patching.sites import family_of, find_sites
 from ip_adapter_nodes.ip_adapter.spec import Base
 from torch import nn
 

@@ -14,11 +14,11 @@ from host_support.sampling import noise_of, sample
 from host_support.small_models import CHANNELS, LAYOUTS, empty_model, published_unet, random_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.encoder import Reference
 from ip_adapter_nodes.ip_adapter.errors import WrongBaseError, WrongEncoderError, WrongPromptError
-from ip_adapter_nodes.ip_adapter.face_prompt import FacePrompt, Look
-from ip_adapter_nodes.ip_adapter.prompt import ImagePrompt
-from ip_adapter_nodes.ip_adapter.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
+from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 from torch import Tensor
 
 # Widths of the pooled embedding and of the patches, and pixels at 8 to a patch: as many patches as Kolors' encoder has.

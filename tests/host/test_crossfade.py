@@ -11,12 +11,12 @@ from host_support.state import digests
 from host_support.windows import DEPRECATED_INDEX, shown, windowed
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.crossfade import crossfade
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.injection import OPTION
-from ip_adapter_nodes.ip_adapter.keyframes import Easing
-from ip_adapter_nodes.ip_adapter.schedule import WeightSchedule
+from ip_adapter_nodes.ip_adapter.patching.injection import OPTION
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.weights.crossfade import crossfade
+from ip_adapter_nodes.ip_adapter.weights.keyframes import Easing
+from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 
 FADE = WeightSchedule(curves=crossfade(3, 1, 1, Easing.LINEAR))
 BLOCK = ("input", 4, 0)

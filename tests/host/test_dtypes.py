@@ -10,7 +10,7 @@ from host_support.sampling import sample
 from host_support.small_models import randomise, supported_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 
 ADAPTERS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Stored precision, and the one that the host casts to for computing.

@@ -6,11 +6,11 @@ import torch
 from factories import relative_error
 from host_support.clip import SIZE, pictures, tiny_clip_vision
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.encoder import Reference
-from ip_adapter_nodes.ip_adapter.negative import Negative
-from ip_adapter_nodes.ip_adapter.preprocess import Fit, Position
-from ip_adapter_nodes.ip_adapter.prompt import Combine
-from ip_adapter_nodes.ip_adapter.transformers_encoder import TransformersEncoder
+from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
+from ip_adapter_nodes.ip_adapter.prompts.negative import Negative
+from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, Position
+from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine
+from ip_adapter_nodes.ip_adapter.prompts.transformers_encoder import TransformersEncoder
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 
 SIZES = [(32, 32), (64, 64), (48, 80), (80, 48), (33, 100), (20, 31), (7, 5), (224, 301)]

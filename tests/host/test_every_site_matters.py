@@ -12,8 +12,8 @@ from host_support.small_models import random_model
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch import Tensor
 
 LATENTS = 1e-4  # the relative tolerance of test_parity_diffusers

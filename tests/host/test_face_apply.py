@@ -10,7 +10,6 @@ from host_support.sampling import sample
 from host_support.small_models import random_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.errors import (
     FaceError,
     SettingError,
@@ -18,9 +17,10 @@ from ip_adapter_nodes.ip_adapter.errors import (
     WrongEncoderError,
     WrongPromptError,
 )
-from ip_adapter_nodes.ip_adapter.face import Face, Faces, Recogniser
-from ip_adapter_nodes.ip_adapter.prompt import Combine
-from ip_adapter_nodes.ip_adapter.sites import find_sites
+from ip_adapter_nodes.ip_adapter.faces.face import Face, Faces, Recogniser
+from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.nodes.apply import ApplyFaceID
 
 LORA_WEIGHT = 0.6

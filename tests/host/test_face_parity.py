@@ -11,10 +11,10 @@ from host_support.faces import face_tensors, fold_lora, make_faces
 from host_support.sampling import noise_of, sample, text
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.face_prompt import FacePrompt, Look
+from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
 from ip_adapter_nodes.ip_adapter.host.apply_face import add_lora
-from ip_adapter_nodes.ip_adapter.sites import find_sites
+from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch import Tensor
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:diffusers")

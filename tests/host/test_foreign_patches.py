@@ -8,7 +8,7 @@ from host_support.calls import call_at, patches_of
 from host_support.sampling import sample
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch.nn import functional
 
 CHUNKS = [1, 0]

@@ -12,7 +12,7 @@ from host_support.state import digests
 from host_support.windows import DEPRECATED_INDEX, shown, windowed
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.schedule import WeightSchedule
+from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 from ip_adapter_nodes.nodes.weights import CrossfadeSchedule, WeightScheduleNode
 from torch.utils._python_dispatch import TorchDispatchMode
 

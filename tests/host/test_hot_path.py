@@ -16,10 +16,10 @@ from host_support.small_models import supported_model
 from host_support.state import tensor_bytes
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.injection import Application, SiteBranch, SitePatch
-from ip_adapter_nodes.ip_adapter.schedule import WeightSchedule
-from ip_adapter_nodes.ip_adapter.sites import find_sites
+from ip_adapter_nodes.ip_adapter.patching.injection import Application, SiteBranch, SitePatch
+from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 from torch.profiler import ProfilerActivity, profile
 
 SITES = 16

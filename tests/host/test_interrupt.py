@@ -11,8 +11,8 @@ from host_support.sampling import sample
 from host_support.state import digests
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.encoder import Reference
+from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 
 Interrupted = management.InterruptProcessingException
 

@@ -10,12 +10,12 @@ from host_support.small_models import published_unet
 from host_support.state import digests
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, Adapter
-from ip_adapter_nodes.ip_adapter.bases import BASE_SITES
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongBaseError
-from ip_adapter_nodes.ip_adapter.layer_weights import WEIGHT_TYPES, LayerWeights, site_strengths
-from ip_adapter_nodes.ip_adapter.sites import find_sites
-from ip_adapter_nodes.ip_adapter.weight_types import Direction
+from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.weights.bases import BASE_SITES
+from ip_adapter_nodes.ip_adapter.weights.layer_weights import WEIGHT_TYPES, LayerWeights, site_strengths
+from ip_adapter_nodes.ip_adapter.weights.weight_types import Direction
 from ip_adapter_nodes.nodes.weights import LayerWeightsNode
 
 HOST_BASES = {

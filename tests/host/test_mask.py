@@ -12,7 +12,7 @@ from host_support.sampling import noise_of, sample, text
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch import Tensor
 
 LATENT = (9, 13)  # of a picture of 72 by 104 pixels: odd at every level

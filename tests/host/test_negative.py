@@ -9,10 +9,11 @@ from host_support import formula
 from host_support.calls import call_at, patches_of
 from host_support.sampling import sample
 from host_support.spy import Spy
-from ip_adapter_nodes.ip_adapter import host, injection
+from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.negative import Negative
+from ip_adapter_nodes.ip_adapter.patching import injection
+from ip_adapter_nodes.ip_adapter.prompts.negative import Negative
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch.profiler import ProfilerActivity, profile
 
 KINDS = pytest.mark.parametrize("kind", ["standard", "plus"])

@@ -9,7 +9,7 @@ from host_support.calls import patches_of
 from host_support.sampling import noise_of, sample, text
 from host_support.state import digests, tensor_bytes
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.layer_weights import LayerWeights
+from ip_adapter_nodes.ip_adapter.weights.layer_weights import LayerWeights
 
 HALF_MASK = torch.cat([torch.ones(1, 32, 16), torch.zeros(1, 32, 16)], dim=2)
 

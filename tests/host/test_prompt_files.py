@@ -10,9 +10,9 @@ from host_support.clip import pictures, tiny_clip_vision
 from host_support.sampling import sample
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, WrongEncoderError
 from ip_adapter_nodes.ip_adapter.host.encode import HostEncoder
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 from ip_adapter_nodes.nodes.prompt_file import LoadImagePrompt, SaveImagePrompt
 

@@ -6,7 +6,7 @@ from factories import make_adapter, make_prompt, relative_error
 from host_support.calls import call_at, patches_of
 from host_support.sampling import sample
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.schedule import WeightSchedule
+from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 from torch.utils._python_dispatch import TorchDispatchMode
 
 STEPS = 4  # of the normal schedule: at 0, 1/3, 2/3 and all of the sampling's progress

@@ -9,8 +9,8 @@ from host_support import formula
 from host_support.calls import call_at, patches_of
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.prompt import Combine, ImagePrompt
+from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, ImagePrompt
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch import Tensor
 
 WEIGHT = 0.7

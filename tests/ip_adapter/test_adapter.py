@@ -7,10 +7,10 @@ import pytest
 import torch
 from factories import adapter_tensors, key_values, make_features, relative_error
 from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.errors import AdapterError, AdapterFileError, WrongEncoderError
-from ip_adapter_nodes.ip_adapter.prompt import Combine, Features, ImagePrompt
-from ip_adapter_nodes.ip_adapter.sites import Site
+from ip_adapter_nodes.ip_adapter.patching.sites import Site
+from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, Features, ImagePrompt
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from safetensors.torch import save_file
 
 CONTEXT = 48

@@ -9,11 +9,11 @@ import pytest
 from census import FILES
 from ip_adapter_nodes.ip_adapter import catalog
 from ip_adapter_nodes.ip_adapter.catalog_table import markdown
-from ip_adapter_nodes.ip_adapter.checkpoint import EXTENSIONS
-from ip_adapter_nodes.ip_adapter.detect import describe
-from ip_adapter_nodes.ip_adapter.relatives import INSTANT_ID_FILE, LOOKALIKES, OTHER_FILES
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import EXTENSIONS
+from ip_adapter_nodes.ip_adapter.recognition.detect import describe
+from ip_adapter_nodes.ip_adapter.recognition.relatives import INSTANT_ID_FILE, LOOKALIKES, OTHER_FILES
+from ip_adapter_nodes.ip_adapter.recognition.variant import Clues
 from ip_adapter_nodes.ip_adapter.spec import Kind, Stage
-from ip_adapter_nodes.ip_adapter.variant import Clues
 
 ENTRIES = {entry.name: entry for entry in catalog.entries()}
 KINDS = {kind.value for kind in Kind} | {relative.kind for relative in (*LOOKALIKES, *OTHER_FILES, INSTANT_ID_FILE)}

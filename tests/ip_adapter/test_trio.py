@@ -6,9 +6,9 @@ from census import FILES, SD15_WIDTHS, SDXL_WIDTHS
 from factories import make_features
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import WrongBaseError, WrongEncoderError, WrongPromptError
-from ip_adapter_nodes.ip_adapter.face import Face, Faces, Recogniser
-from ip_adapter_nodes.ip_adapter.face_prompt import FacePrompt
-from ip_adapter_nodes.ip_adapter.prompt import ImagePrompt
+from ip_adapter_nodes.ip_adapter.faces.face import Face, Faces, Recogniser
+from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 from ip_adapter_nodes.ip_adapter.trio import checked_sites
 from torch import nn
 

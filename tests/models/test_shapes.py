@@ -23,7 +23,9 @@ sys.modules["ip_adapter_nodes"] = package
 import torch
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
-from ip_adapter_nodes.ip_adapter import adapter, attention, mask, preprocess, prompt
+from ip_adapter_nodes.ip_adapter import adapter
+from ip_adapter_nodes.ip_adapter.patching import attention, mask
+from ip_adapter_nodes.ip_adapter.prompts import preprocess, prompt
 
 assert LinearProjector.forward.__annotations__["features"] is torch.Tensor
 assert LinearProjector(LinearConfig(8, 2, 6))(torch.zeros(3, 8)).shape == (3, 2, 6)

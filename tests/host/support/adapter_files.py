@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import torch
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.patching.sites import Site
 from ip_adapter_nodes.ip_adapter.projectors import build_projector
-from ip_adapter_nodes.ip_adapter.sites import Site
 from ip_adapter_nodes.ip_adapter.spec import ProjectorConfig
 from ip_adapter_nodes.models.face import FaceConfig, FacePerceiverConfig
 from ip_adapter_nodes.models.linear import LinearConfig

@@ -8,8 +8,8 @@ import torch
 from factories import adapter_tensors, make_prompt
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch import Tensor
 
 from . import formula

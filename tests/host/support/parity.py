@@ -8,9 +8,9 @@ import torch
 from factories import make_prompt, site_tensors
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.prompt import ImagePrompt
-from ip_adapter_nodes.ip_adapter.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
 from torch import Tensor

@@ -82,8 +82,18 @@ def test_an_error_is_a_message(some, hub, comfyui, capsys):
 def start(root, folder):
     command = [sys.executable, str(root / "run.py"), "models", "get", ANYTHING, "--into", str(folder)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
+
+
+def heed_interrupts():
+    """What runs in the background of a shell script inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_an_interrupted_download_goes_on_at_the_next_run(root, hub, tmp_path, monkeypatch):

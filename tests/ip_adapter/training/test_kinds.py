@@ -3,11 +3,11 @@
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.projectors import build_projector
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.recognition.variant import KIND_METADATA
 from ip_adapter_nodes.ip_adapter.spec import Kind
 from ip_adapter_nodes.ip_adapter.training.kinds import KINDS, Widths, projector_for
-from ip_adapter_nodes.ip_adapter.variant import KIND_METADATA
 
 SITES = 16
 # Parameters of the published projectors, from the sizes of the files less those of their matrices.

@@ -1,0 +1,129 @@
+"""From photographs to faces: find them, choose, cut them out, recognise them, and say what was done."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from ..errors import FaceError, SettingError
+from ..prompts.preprocess import as_pictures
+from .alignment import RECOGNISED, aligned, crops_of
+from .detection import Detections, FaceAnalyser, Found, find_faces
+from .drawing import drawn
+from .face import Face, Faces, neutral_face
+from .selection import Which, chosen, inside, mask_for_each, masks_for_all, ordered
+
+
+class Missing(str, Enum):
+    """What to do about a picture without the face that was asked for."""
+
+    ERROR = "error"
+    SKIP = "skip"  # leave it out; the others keep their order
+    NEUTRAL = "neutral"  # a face that says nothing, so that there is still one for each picture
+
+
+@dataclass(frozen=True)
+class FaceChoice:
+    """Which faces, and how hard to look. `index` counts from 0 in the order of `which`; `size` is in pixels."""
+
+    which: Which = Which.LARGEST
+    index: int = 0
+    size: int = 640
+    confidence: float = 0.5
+    missing: Missing = Missing.ERROR
+
+    def __post_init__(self) -> None:
+        if self.index < 0 or self.size <= 0 or not 0 < self.confidence < 1:
+            raise SettingError(
+                "Expected a face index from 0, a detector size above 0 and a confidence between 0 and 1, got "
+                f"{self.index}, {self.size} and {self.confidence}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """The chosen faces, the pictures with all faces drawn (host IMAGEs, as they came), and a line for each picture."""
+
+    faces: Faces
+    drawn: tuple[Tensor, ...]
+    report: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    faces: tuple[Face, ...]
+    drawn: Tensor
+    line: str
+
+
+def analyse(
+    analyser: FaceAnalyser,
+    images: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    choice: FaceChoice,
+    tick: Callable[[], None] = lambda: None,
+) -> Analysis:
+    """The faces of all pictures in host IMAGEs of any sizes; `tick` runs after each picture and may cancel.
+
+    Only faces in the mask count: none means everywhere, one serves all images, or there is one for each.
+
+    Raises PictureError for a picture or mask that cannot be used, FaceError for a missing face where `choice.missing`
+    says so, or when none is left.
+    """
+    total = sum(map(len, images))
+    seen: list[_Seen] = []
+    for image, mask in zip(images, masks_for_all(masks, images), strict=True):
+        # One picture at a time: a long batch is in memory often enough.
+        rows = image.split(1)
+        for row, part in zip(rows, mask_for_each(mask, len(rows)), strict=True):
+            picture = as_pictures(row)[0].cpu()
+            seen.append(_look(analyser, picture, part, choice, f"picture {len(seen) + 1} of {total}", len(seen)))
+            tick()
+    report = "\n".join(item.line for item in seen)
+    skipped = tuple(number for number, item in enumerate(seen) if not item.faces)
+    if len(skipped) == total:
+        raise FaceError(f"No face was found in any picture:\n{report}\n{_REMEDY}")
+    faces = Faces(tuple(face for item in seen for face in item.faces), analyser.recogniser, skipped)
+    shown = iter(item.drawn.movedim(0, -1) for item in seen)
+    return Analysis(faces, tuple(torch.stack([next(shown) for _ in image]) for image in images), report)
+
+
+_REMEDY = "Use a clearer picture, a lower confidence or another detector size, or let 'missing' skip it."
+
+
+def _look(
+    analyser: FaceAnalyser, picture: Tensor, mask: Tensor | None, choice: FaceChoice, name: str, number: int
+) -> _Seen:
+    found = find_faces(analyser, picture, choice.size, choice.confidence, inside(mask, picture))
+    faces = ordered(found.faces, choice.which)
+    places = chosen(faces, choice.which, choice.index)
+    line = f"{name} ({picture.shape[-1]}x{picture.shape[-2]}): {_count(found)}"
+    if not places:
+        wanted = "" if not len(faces) else f", so there is no face {choice.index}"
+        if choice.missing is Missing.ERROR:
+            raise FaceError(f"Expected a face in {line}{wanted}. {_REMEDY}")
+        instead = () if choice.missing is Missing.SKIP else (neutral_face(number),)
+        return _Seen(instead, drawn(picture, faces, ()), f"{line}{wanted}; {_INSTEAD[choice.missing]}")
+    points = faces.points[places.start : places.stop]
+    vectors = analyser.embed(torch.stack([aligned(picture, five, RECOGNISED) for five in points])).float().cpu()
+    result: list[Face] = []
+    for index, vector in zip(places, vectors, strict=True):
+        place = faces.place(index)
+        result.append(Face(number, vector, float(faces.scores[index]), place, crops_of(picture, place)))
+    used = "; ".join(_described(faces, place) for place in places)
+    return _Seen(tuple(result), drawn(picture, faces, places), f"{line}; used {used}")
+
+
+_INSTEAD = {Missing.SKIP: "skipped", Missing.NEUTRAL: "a neutral face instead"}
+
+
+def _count(found: Found) -> str:
+    count = len(found.faces)
+    return "no face" if not count else f"{count} face{'s' if count > 1 else ''} {found}"
+
+
+def _described(faces: Detections, place: int) -> str:
+    left, top, right, bottom = faces.boxes[place].tolist()
+    return f"face {place} ({right - left:.0f}x{bottom - top:.0f} px, confidence {faces.scores[place]:.2f})"

@@ -1,0 +1,168 @@
+"""What stands in a model after an adapter was applied: one immutable patch per site."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..adapter import NEGATIVE, POSITIVE, KeyValue
+from ..weights.frames import RowFactors, check_batch
+from ..weights.schedule import Timing
+from .attention import image_attention
+from .conditionings import Notes
+from .foreign import Addition
+from .mask import Region, Window
+from .pairs import Pairs, RowChoice
+
+OPTION = "ip_adapter_nodes"  # our entry in the host's transformer_options
+CALLED = f"{OPTION}_called"  # the entry of whoever wants to know which of our patches a function calls
+Options = Mapping[str, Any]
+Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Application:
+    """One adapter applied once: what all its sites have in common. Compared by identity."""
+
+    name: str
+    timing: Timing | None = None
+    region: Region | None = None
+    pairs: Pairs | None = None
+
+    @property
+    def is_by_frame(self) -> bool:
+        """Whether it is not the same for all rows of a batch."""
+        by_curve = self.timing is not None and bool(self.timing.curve)
+        return by_curve or self.pairs is not None or (self.region is not None and self.region.is_by_frame)
+
+    def check_batch(self, rows: int) -> None:
+        """Raises SettingError unless the batch of a run has as many rows as there are frames, masks or pictures."""
+        if self.timing is not None and self.timing.curve:
+            check_batch(self.timing.curve, rows)
+        for by_row in (self.region, self.pairs):
+            if by_row is not None:
+                by_row.check_batch(rows)
+
+    def __deepcopy__(self, memo: object) -> "Application":
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was decided once for a call of the model: the side and window of each chunk, the frame of each row of a
+    chunk, and what differs between applications; one that is not named acts with factor 1."""
+
+    sides: tuple[int, ...]
+    windows: tuple[Window, ...]
+    frames: tuple[int, ...]  # empty where no application asks for them
+    factors: Mapping[Application, float | RowFactors]
+    rows: Mapping[Application, RowChoice]
+
+    @classmethod
+    def of(cls, options: Options) -> "Evaluation":
+        """That of the call; what the host itself tells where the call did not come through our wrapper."""
+        return options.get(OPTION) or cls(*Notes.of(options).rows(options), (), {}, {})
+
+
+def turned_away(item: KeyValue) -> KeyValue:
+    """The negative rows see the positive pictures and the positive rows nothing, so guidance leads away from them.
+
+    Source: the "precise" weight types of ComfyUI_IPAdapter_plus,
+    https://github.com/cubiq/ComfyUI_IPAdapter_plus/blob/9d076a3df0d2763cef5510ec5ab807f6632c39f5/CrossAttentionPatch.py#L105
+    """
+    key, value = item.key[POSITIVE], item.value[POSITIVE]
+    return KeyValue(item.site, torch.stack([key, key]), torch.stack([value, torch.zeros_like(value)]))
+
+
+class SiteBranch:
+    """The image branch of one application at one site: keys and values, placed on first use where the query is."""
+
+    def __init__(self, application: Application, key_value: KeyValue, dtype: torch.dtype) -> None:
+        self.application = application
+        split = application.pairs.split if application.pairs is not None else lambda sides: sides
+        self.key = split(key_value.key).to("cpu", dtype)
+        self.value = split(key_value.value).to("cpu", dtype)
+        self._placed: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def add_to(self, out: Tensor, query: Tensor, options: Options) -> Tensor:
+        """`out + factor * mask * Attention(Q, K', V')`; `out` itself where the factor is 0."""
+        evaluation = Evaluation.of(options)
+        factor = evaluation.factors.get(self.application, 1.0)
+        if factor == 0.0:
+            return out
+        image = image_attention(query, *self._rows(query, evaluation))
+        if self.application.region is not None:
+            grid = tuple(options["activations_shape"][-2:])
+            mask = self.application.region.factors(grid, evaluation.windows, evaluation.frames, query)
+            image = (image.unflatten(0, (len(evaluation.sides), -1)) * mask).flatten(0, 1)
+        return _added(out, image, factor)
+
+    def _rows(self, query: Tensor, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+        """Keys and values with one row per chunk of the batch, or per row of it; views where the usual orders allow."""
+        key, value = self._placed_as(query)
+        if self.application.pairs is not None:
+            choice = evaluation.rows[self.application]
+            return choice.of(key), choice.of(value)
+        sides = evaluation.sides
+        if sides == (NEGATIVE, POSITIVE):
+            return key, value
+        if len(sides) == 1:
+            return key[sides[0] : sides[0] + 1], value[sides[0] : sides[0] + 1]
+        return torch.stack([key[side] for side in sides]), torch.stack([value[side] for side in sides])
+
+    def _placed_as(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        if self.key.device == query.device and self.key.dtype == query.dtype:
+            return self.key, self.value
+        place = (query.device, query.dtype)
+        if place not in self._placed:
+            self._placed[place] = (self.key.to(*place), self.value.to(*place))
+        return self._placed[place]
+
+
+def _added(out: Tensor, image: Tensor, factor: float | RowFactors) -> Tensor:
+    if isinstance(factor, RowFactors):
+        return factor.add_to(out, image)
+    return torch.add(out, image, alpha=factor)
+
+
+class SitePatch:
+    """The host's replacement function at one site: the base attention, then every image branch in order of application,
+    then what packs add that look for an object with an `add` here.
+
+    Hosts up to 0.8 copy every object with each clone of a model, newer ones share it. `own_patches` gives a clone
+    patches of its own, so what is added to one model is not in another.
+    """
+
+    def __init__(self, base: Attention, branches: Sequence[SiteBranch], added: Sequence[Addition] = ()) -> None:
+        self.base = base
+        self.branches = tuple(branches)
+        self.added = tuple(added)
+
+    def __deepcopy__(self, memo: object) -> "SitePatch":
+        return self
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, options: Options) -> Tensor:
+        if CALLED in options:
+            options[CALLED].append(self)
+        out = self.add_to(self.base(query, key, value, options), query, options)
+        for addition in self.added:
+            out = addition.to(out, query, key, value, options)
+        return out
+
+    def add_to(self, out: Tensor, query: Tensor, options: Options) -> Tensor:
+        for branch in self.branches:
+            out = branch.add_to(out, query, options)
+        return out
+
+    def add(self, function: Callable[..., Tensor], **settings: Any) -> None:
+        """What ComfyUI_IPAdapter_plus, InstantID and PuLID call on the patch they find in a model they have cloned."""
+        self.added = (*self.added, Addition(function, settings))
+
+
+def own_patches(table: dict[Any, Any]) -> None:
+    """Puts copies of our patches in the place of those that a clone's table of replacements shares with its origin."""
+    for block, patch in table.items():
+        if isinstance(patch, SitePatch):
+            table[block] = SitePatch(patch.base, patch.branches, patch.added)

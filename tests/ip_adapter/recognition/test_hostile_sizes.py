@@ -1,0 +1,52 @@
+"""Files that are sound and far larger than they look: read within bounds, or refused."""
+
+import json
+import resource
+import time
+import zipfile
+
+import pytest
+import torch
+from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, NotAnAdapterError
+from ip_adapter_nodes.ip_adapter.recognition.checkpoint import read_tensors
+from ip_adapter_nodes.ip_adapter.recognition.detect import describe
+
+
+def test_archive_that_unpacks_to_far_more_than_its_size(tmp_path):
+    """One record of 256 megabytes of zeros, in a quarter of one; nothing of it is unpacked."""
+    path, pickle_file = tmp_path / "bomb.bin", tmp_path / "archive.bin"
+    torch.save({"image_proj": {"norm.weight": torch.ones(2)}}, pickle_file)
+    with zipfile.ZipFile(pickle_file) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for record in source.infolist():
+            bomb.writestr(record.filename, source.read(record))
+        with bomb.open("archive/data/9", "w", force_zip64=True) as record:
+            for _ in range(256):
+                record.write(bytes(1 << 20))
+    assert path.stat().st_size < 1 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(AdapterFileError, match=r"bomb\.bin is a compressed archive that unpacks to 268"):
+        read_tensors(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10  # kilobytes
+
+
+def many_tensors(path, count):
+    """One number each, in either container."""
+    if path.suffix == ".bin":
+        torch.save(dict.fromkeys((f"image_proj.{n}" for n in range(count)), torch.zeros(1)), path)
+        return
+    entries = {
+        f"image_proj.{n}": {"dtype": "F32", "shape": [1], "data_offsets": [4 * n, 4 * n + 4]} for n in range(count)
+    }
+    header = json.dumps(entries).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * count))
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_a_hundred_thousand_tensors(tmp_path, suffix):
+    path = tmp_path / f"many.{suffix}"
+    many_tensors(path, 100_000)
+    start = time.process_time()  # of this process alone: other work on the machine does not count
+    source = read_tensors(path)
+    with pytest.raises(NotAnAdapterError, match="found 100000 tensors"):
+        describe(source.shapes, source.name)
+    assert time.process_time() - start < 2
