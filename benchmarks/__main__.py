@@ -14,6 +14,7 @@ import psutil
 import torch
 
 from .files import listing
+from .frames import frames
 from .memory import memory
 from .speed import hot_path, step_time
 
@@ -31,6 +32,7 @@ def report(rounds: int) -> str:
         rows += hot_path(folder)
         rows += memory(folder)
         rows += listing(folder)
+        rows += frames(folder, rounds)
         on_gpu = comfy.model_management.get_torch_device().type == "cuda"
         for dtype in (torch.float16, torch.bfloat16, torch.float32) if on_gpu else (torch.float32,):
             rows += step_time(folder, rounds, dtype)

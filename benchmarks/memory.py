@@ -50,7 +50,7 @@ def _peak() -> Generator[list[float], None, None]:
         watcher.join()
 
 
-def _reachable_bytes(model: Any) -> int:
+def reachable_bytes(model: Any) -> int:
     """Bytes of all tensors that a MODEL's options hold, each storage once."""
     storages: dict[int, int] = {}
 
@@ -86,8 +86,8 @@ def memory(folder: Path) -> Iterator[tuple[str, str]]:
             seconds = time.perf_counter() - started
         yield f"apply SDXL Plus ({attempt} time)", f"{seconds:.2f} s"
         yield f"peak of memory during it ({attempt} time)", f"+{max(peak):.0f} MiB"
-    kept = _reachable_bytes(patched)
+    kept = reachable_bytes(patched)
     yield "keys and values kept for SDXL Plus, float16", f"{kept / 1e6:.1f} MB"
     together = {"both": [patched.model_options, patched.clone().model_options]}
     both = type("Options", (), {"model_options": together})
-    yield "tensors added by a clone of the MODEL", f"{_reachable_bytes(both) - kept} bytes"
+    yield "tensors added by a clone of the MODEL", f"{reachable_bytes(both) - kept} bytes"

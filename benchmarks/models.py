@@ -15,7 +15,9 @@ from torch import Tensor
 
 from ..ip_adapter.adapter import Adapter
 from ..ip_adapter.patching.sites import Site, find_sites
-from ..ip_adapter.prompts.prompt import Features, ImagePrompt
+from ..ip_adapter.prompts.combine import Combine
+from ..ip_adapter.prompts.features import Features
+from ..ip_adapter.prompts.prompt import ImagePrompt
 from ..models.linear import LinearConfig, LinearProjector
 from ..models.resampler import Resampler, ResamplerConfig
 
@@ -98,11 +100,10 @@ def write_adapter(path: Path, sites: tuple[Site, ...], kind: str) -> Adapter:
     return Adapter.load(path)
 
 
-def random_prompt() -> ImagePrompt:
-    """One picture as ViT-H would describe it."""
-    return ImagePrompt(
-        Features(torch.randn(1, 1024), torch.randn(1, 257, 1280)),
-        None,
-        Features(torch.randn(1, 1024), torch.randn(1, 257, 1280)),
-        (1.0,),
-    )
+def random_prompt(pictures: int = 1, combine: Combine = Combine.CONCAT) -> ImagePrompt:
+    """Pictures as ViT-H would describe them."""
+
+    def features(count: int) -> Features:
+        return Features(torch.randn(count, 1024), torch.randn(count, 257, 1280))
+
+    return ImagePrompt(features(pictures), None, features(1), (1.0,) * pictures, combine)

@@ -12,10 +12,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 
-def sample(model: Any, steps: int, side: int) -> torch.Tensor:
-    """Samples one picture of `side` latent pixels with cfg, so that each step evaluates a batch of two."""
+def sample(model: Any, steps: int, side: int, batch: int = 1) -> torch.Tensor:
+    """Samples pictures of `side` latent pixels with cfg, so that each step evaluates a batch of twice as many."""
     config = model.model.model_config.unet_config
-    latent = torch.zeros(1, 4, side, side)
+    latent = torch.zeros(batch, 4, side, side)
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))
     context = torch.randn(2, 1, 77, config["context_dim"], generator=torch.Generator().manual_seed(1))
     extra = {"pooled_output": torch.zeros(1, 1280)} if config.get("adm_in_channels") else {}

@@ -55,12 +55,14 @@ def step_time(folder: Path, rounds: int, dtype: torch.dtype) -> Iterator[tuple[s
     started = time.perf_counter()
     patched = apply(model, adapter, random_prompt(), Settings())
     yield "apply SD1.5 Plus", f"{time.perf_counter() - started:.2f} s"
+    two = apply(patched, adapter, random_prompt(), Settings())
     half = torch.ones(1, 64, 64)
     half[:, :, :32] = 0
     models = {
         "bare": model,
         "1 adapter": patched,
-        "2 adapters": apply(patched, adapter, random_prompt(), Settings()),
+        "2 adapters": two,
+        "4 adapters": apply(apply(two, adapter, random_prompt(), Settings()), adapter, random_prompt(), Settings()),
         "1 adapter with mask and schedule": apply(
             model, adapter, random_prompt(), Settings(mask=half, schedule=_SCHEDULE)
         ),
