@@ -73,5 +73,5 @@ def step_time(folder: Path, rounds: int, dtype: torch.dtype) -> Iterator[tuple[s
     }
     seconds = interleaved_seconds(runs, rounds)
     for name in list(models)[1:]:
-        middle, low, high = ratio(seconds, name, "bare")
-        yield f"step time against bare, {name}, {dtype}", f"{middle:.4f} ({low:.4f} to {high:.4f}, {rounds} rounds)"
+        fastest, low, high = ratio(seconds, name, "bare")
+        yield f"step time against bare, {name}, {dtype}", f"{fastest:.3f} ({low:.2f} to {high:.2f}, {rounds} rounds)"

@@ -20,6 +20,7 @@ START_TIMEOUT = 300.0  # seconds; 15 are usual on two cores
 STOP_TIMEOUT = 15.0
 PORT_ATTEMPTS = 3
 LOG_NAME = "server.log"
+FAILED_PACK = re.compile(r"\(IMPORT FAILED\): (.+)")  # how the host's log names packs that it could not load
 STEPS = re.compile(r"(\d+)/(\d+) \[")  # how the sampler's progress bar looks in the log
 
 
@@ -88,12 +89,21 @@ class Server(Client):
         assert self._process is not None, "the server was not started"
         return self._process.wait()
 
+    def check_packs(self) -> None:
+        """Raises LauncherError with the reason in the log when the host could not load a pack of the base directory."""
+        text = self._log_text()
+        failed = [Path(path).name for path in FAILED_PACK.findall(text)]
+        if failed:
+            reason = "\n".join(text[max(text.find("Traceback"), 0) :].splitlines()[:30])
+            names = ", ".join(failed)
+            raise LauncherError(f"Loading the packs: ComfyUI could not load {names}. Its log says:\n{reason}")
+
     def log_tail(self, lines: int = 30) -> str:
         """The end of the log."""
-        if not self.log.is_file():
-            return ""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(self._log_text().splitlines()[-lines:])
+
+    def _log_text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
 
     def activity(self) -> str:
         """As the client's, with the sampler's step where the log shows one."""

@@ -27,6 +27,7 @@ def running_server(
             server.start(report=lambda state: status.show(f"{state} ComfyUI: {watch}") if status else None)
             if status:
                 status.say(f"ComfyUI answers at {server.url} after {watch} (device: {host.device}).")
+            server.check_packs()
             yield server
         finally:
             server.stop()

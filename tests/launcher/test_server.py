@@ -79,3 +79,11 @@ def test_the_samplers_step_is_read_from_the_log(server):
     assert server.activity() == "queued"
     server.get = lambda path: {"queue_running": [1]}
     assert server.activity() == "working, step 8 of 20"
+
+
+def test_a_pack_that_cannot_be_loaded_is_named_with_the_reason(server):
+    server.check_packs()
+    reason = "Traceback (most recent call last):\n  ...\nImportError: no such thing"
+    server.log.write_text(f"Starting\n{reason}\nImport times:\n   0.0 seconds (IMPORT FAILED): /some where/our-pack\n")
+    with pytest.raises(LauncherError, match=r"(?s)could not load our-pack\. .*Traceback.*no such thing"):
+        server.check_packs()
