@@ -17,6 +17,7 @@ from .files import listing
 from .frames import frames
 from .memory import memory
 from .speed import hot_path, step_time
+from .training import training
 
 
 def machine() -> str:
@@ -33,6 +34,7 @@ def report(rounds: int) -> str:
         rows += memory(folder)
         rows += listing(folder)
         rows += frames(folder, rounds)
+        rows += training(rounds)
         on_gpu = comfy.model_management.get_torch_device().type == "cuda"
         for dtype in (torch.float16, torch.bfloat16, torch.float32) if on_gpu else (torch.float32,):
             rows += step_time(folder, rounds, dtype)

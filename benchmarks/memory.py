@@ -32,7 +32,7 @@ def _private() -> float:
 
 
 @contextmanager
-def _peak() -> Generator[list[float], None, None]:
+def peak() -> Generator[list[float], None, None]:
     """A list that fills with the growth of private memory while the block runs."""
     gc.collect()
     before, seen, done = _private(), [0.0], threading.Event()
@@ -80,12 +80,12 @@ def memory(folder: Path) -> Iterator[tuple[str, str]]:
     yield "load an SDXL Plus file", f"{path.stat().st_size / 1e6:.0f} MB in {time.perf_counter() - started:.3f} s"
     yield "resident memory after loading", f"+{_resident() - before:.0f} MiB"
     for attempt in ("first", "second"):
-        with _peak() as peak:
+        with peak() as seen:
             started = time.perf_counter()
             patched = apply(model, adapter, random_prompt(), Settings())
             seconds = time.perf_counter() - started
         yield f"apply SDXL Plus ({attempt} time)", f"{seconds:.2f} s"
-        yield f"peak of memory during it ({attempt} time)", f"+{max(peak):.0f} MiB"
+        yield f"peak of memory during it ({attempt} time)", f"+{max(seen):.0f} MiB"
     kept = reachable_bytes(patched)
     yield "keys and values kept for SDXL Plus, float16", f"{kept / 1e6:.1f} MB"
     together = {"both": [patched.model_options, patched.clone().model_options]}

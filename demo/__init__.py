@@ -8,10 +8,10 @@ from typing import Any
 
 
 async def comfy_entrypoint() -> Any:
-    """Registers the demo model and the demo image encoder; the pack has no nodes."""
+    """Registers the demo model, its image encoder and its T2I-Adapter; the pack has no nodes."""
     from comfy_api.latest import ComfyExtension
 
-    from . import clip_vision, model
+    from . import clip_vision, model, t2i_adapter
 
     class DemoExtension(ComfyExtension):
         async def get_node_list(self) -> list[Any]:
@@ -19,4 +19,5 @@ async def comfy_entrypoint() -> Any:
 
     model.register()
     clip_vision.register()
+    t2i_adapter.register()
     return DemoExtension()

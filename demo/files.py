@@ -3,3 +3,4 @@
 from pathlib import Path
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
+FACE_PACK = Path("insightface", "models", "demo")  # below it, as insightface lays packs out

@@ -16,6 +16,9 @@ SIZE = 256
 HOLE_SIZE = 128  # what is inpainted keeps its size, and the demo model draws 128 pixels
 SECOND = ("cross", "white", "plain", "red")
 BLUE = ("circle", "pink", "plain", "blue")
+# Who the photographs of a person show, in the demo world: an object, each time before another background.
+PERSON, OTHER_PERSON = ("star", "yellow", "plain"), ("heart", "pink", "plain")
+PERSON_BACKGROUNDS = {"person.png": "green", "person_again.png": "pink", "person_once_more.png": "black"}
 
 
 def draw(attributes: Sequence[str], size: int, seed: int = 3) -> Tensor:
@@ -29,6 +32,17 @@ def wide() -> Tensor:
     """Three scenes in a row, the same at both ends and another in the middle, (3, SIZE, 3 SIZE)."""
     end = draw(SECOND, SIZE)
     return torch.cat([end, draw(BLUE, SIZE), end], dim=2)
+
+
+def two_people() -> Tensor:
+    """The person on the left and another one on the right, (3, SIZE, 2 SIZE)."""
+    return torch.cat([draw((*PERSON, "red"), SIZE, seed=5), draw((*OTHER_PERSON, "green"), SIZE, seed=6)], dim=2)
+
+
+def photographs() -> dict[str, Tensor]:
+    """The person, each time in another place, size and angle."""
+    named = enumerate(PERSON_BACKGROUNDS.items(), start=11)
+    return {name: draw((*PERSON, background), SIZE, seed) for seed, (name, background) in named}
 
 
 def with_hole() -> Tensor:
@@ -45,6 +59,8 @@ def references() -> dict[str, Tensor]:
         "unwanted.png": draw(BLUE, SIZE),
         "wide.png": wide(),
         "hole.png": with_hole(),
+        "two_people.png": two_people(),
+        **photographs(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..models.shapes import Float
 from .errors import SettingError
 from .metrics import Mean, clip_i, clip_t
 from .training.pictures import PICTURE_TYPES, Captioned, centre_crop, find_pictures, read_picture
 
-_CELL, _ROWS, _COLUMNS = 160, 12, 5
+_CELL, _ROWS, _COLUMNS = 160, 12, 9
 
 
 @dataclass(frozen=True)
 class Case:
-    """A picture that was made, and the captioned reference it was made from."""
+    """A picture that was made, the captioned reference it was made from, and how: the folder it lies in."""
 
     made: Path
     reference: Captioned
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,13 @@ def find_cases(made: Path, references: Path) -> list[Case]:
             f"Expected pictures in {made} that are named like those in {references}, as a_1.png for a.png; "
             f"{', '.join(strangers[:5]) + ' fit none' if strangers else 'found none'}. Rename or remove them."
         )
-    return [Case(path, known[owner]) for path, owner in zip(pictures, owners, strict=True) if owner is not None]
+    pairs = [(path, known[owner]) for path, owner in zip(pictures, owners, strict=True) if owner is not None]
+    return [Case(path, reference, _setting(path, made)) for path, reference in pairs]
+
+
+def _setting(picture: Path, folder: Path) -> str:
+    inner = picture.parent.relative_to(folder).as_posix()
+    return "" if inner == "." else inner
 
 
 def _owner(stem: str, known: dict[str, Captioned]) -> str | None:
@@ -65,37 +74,47 @@ def scores(cases: Sequence[Case], images: dict[Path, Tensor], texts: dict[str, T
 
 
 def markdown(results: Sequence[Score], encoder: str) -> str:
-    """Means over all pictures with 95 % confidence intervals."""
-    told = [score.clip_t for score in results if score.clip_t is not None]
-    text = str(Mean.of(told)) if told else "not measured"
-    lines = ["| pictures | CLIP-I | CLIP-T | encoder |", "|---|---|---|---|"]
-    return "\n".join([*lines, f"| {len(results)} | {Mean.of([x.clip_i for x in results])} | {text} | {encoder} |", ""])
+    """Means over the pictures of every setting, with 95 % confidence intervals."""
+    lines = ["| setting | pictures | CLIP-I | CLIP-T | encoder |", "|---|---|---|---|---|"]
+    for setting in dict.fromkeys(score.case.setting for score in results):
+        part = [score for score in results if score.case.setting == setting]
+        told = [score.clip_t for score in part if score.clip_t is not None]
+        text = str(Mean.of(told)) if told else "not measured"
+        lines.append(f"| {setting} | {len(part)} | {Mean.of([x.clip_i for x in part])} | {text} | {encoder} |")
+    return "\n".join([*lines, ""])
 
 
 def table(results: Sequence[Score]) -> str:
     """Every picture's scores as CSV."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("picture", "reference", "caption", "clip_i", "clip_t"))
+    writer.writerow(("setting", "picture", "reference", "caption", "clip_i", "clip_t"))
     for score in results:
         case = score.case
-        names = (case.made.name, case.reference.path.name, case.reference.caption)
+        names = (case.setting, case.made.name, case.reference.path.name, case.reference.caption)
         writer.writerow((*names, score.clip_i, "" if score.clip_t is None else score.clip_t))
     return out.getvalue()
 
 
 def save_grid(cases: Sequence[Case], file: Path) -> None:
-    """A row for each of the first references: the reference, then what was made from it."""
-    from PIL import Image
-
-    rows: dict[Path, list[Path]] = {}
+    """A row for each of the first references: the reference, then what was made from it, of every setting in turn."""
+    rows: dict[Path, list[tuple[int, Path]]] = {}
+    seen: Counter[tuple[Path, str]] = Counter()
     for case in cases:
-        rows.setdefault(case.reference.path, [case.reference.path]).append(case.made)
-    lines = [
-        [centre_crop(read_picture(path), _CELL)[0] for path in row[:_COLUMNS]] for row in list(rows.values())[:_ROWS]
-    ]
+        path = case.reference.path
+        rows.setdefault(path, [(-1, path)]).append((seen[path, case.setting], case.made))
+        seen[path, case.setting] += 1
+    turns = [[path for _, path in sorted(row, key=lambda entry: entry[0])] for row in list(rows.values())[:_ROWS]]
+    lines = [[centre_crop(read_picture(path), _CELL)[0] for path in row[:_COLUMNS]] for row in turns]
     columns = max(map(len, lines))
     white = torch.ones(3, _CELL, _CELL)
     strips = [torch.cat([*line, *[white] * (columns - len(line))], dim=2) for line in lines]
-    pixels = (torch.cat(strips, dim=1).movedim(0, -1) * 255).round().byte().contiguous()
+    save_picture(torch.cat(strips, dim=1), file)
+
+
+def save_picture(picture: Float[Tensor, "3 height width"], file: Path) -> None:
+    """A picture in [0, 1] as PNG."""
+    from PIL import Image
+
+    pixels = (picture.movedim(0, -1) * 255).round().byte().contiguous()
     Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), bytes(pixels.flatten().tolist())).save(file)

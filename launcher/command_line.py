@@ -38,6 +38,7 @@ def main(arguments: Sequence[str], root: Path, started: float) -> int:
             signal.signal(getattr(signal, name), _interrupt)
     command, options, extra = parse(arguments)
     try:
+        command.check(root)
         return command.run(Call(root, options, extra, Status(), Stopwatch(started)))
     except LauncherError as error:
         print(f"\nrun.py {command.name} failed.\n{error}", file=sys.stderr)

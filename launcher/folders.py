@@ -15,11 +15,15 @@ from .lock import Lock, locked
 
 # Link name in the server's custom_nodes -> folder below the pack's root.
 CUSTOM_NODES = {"ip-adapter-nodes": ".", "ip-adapter-demo": "demo"}
-# Model folder of the server -> file below the pack's root.
+# File below the pack's root -> model folder of the server.
 DEMO_WEIGHTS = {
-    "checkpoints": "demo/weights/demo_checkpoint.safetensors",
-    "clip_vision": "demo/weights/demo_clip_vision.safetensors",
-    "ipadapter": "demo/weights/demo_ip_adapter.safetensors",
+    "demo/weights/demo_checkpoint.safetensors": "checkpoints",
+    "demo/weights/demo_clip_vision.safetensors": "clip_vision",
+    "demo/weights/demo_ip_adapter.safetensors": "ipadapter",
+    "demo/weights/demo_faceid.safetensors": "ipadapter",
+    "demo/weights/insightface/models/demo/demo_detector.onnx": "insightface/models/demo",
+    "demo/weights/insightface/models/demo/demo_recogniser.onnx": "insightface/models/demo",
+    "demo/weights/demo_lora.safetensors": "loras",
 }
 PICTURES = "demo/pictures"
 PICTURE_TYPES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -29,7 +33,7 @@ IN_USE = "in-use.lock"  # held while a run lives, so that the next one can tell 
 
 def missing_weights(root: Path) -> list[str]:
     """The demonstration family's files that are not there, as paths below the root."""
-    return [path for path in DEMO_WEIGHTS.values() if not (root / path).is_file()]
+    return [path for path in DEMO_WEIGHTS if not (root / path).is_file()]
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def fill(folder: Path, root: Path) -> None:
     for name, source in CUSTOM_NODES.items():
         if (root / source / "__init__.py").is_file():
             link_folder(folder / "custom_nodes" / name, root / source)
-    for kind, source in DEMO_WEIGHTS.items():
+    for source, kind in DEMO_WEIGHTS.items():
         models = folder / "models" / kind
         models.mkdir(parents=True, exist_ok=True)
         if (root / source).is_file():

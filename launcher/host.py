@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .comfyui import ensure_comfyui
-from .environment import TO_CHECK, TO_RUN, ensure_environment
 from .errors import LauncherError
 from .server import child_environment
 from .status import Status
@@ -64,9 +62,26 @@ def prepare_host(root: Path, cache: Path, status: Status, checks: bool = False) 
     if own is not None:
         status.say(f"Using the ComfyUI at {own} with {sys.executable}")
         return Host(own, sys.executable, probe_device(sys.executable, modules))
-    python = ensure_environment(cache, TO_CHECK if checks else TO_RUN, status)
+    python = own_interpreter(cache, status, checks)
+    from .comfyui import ensure_comfyui  # left out of the registry's archive, as the modules behind own_interpreter
+
     path = ensure_comfyui(cache, python, status)
     return Host(path, python, probe_device(python, modules))
+
+
+def own_interpreter(cache: Path, status: Status, checks: bool = False) -> str:
+    """The Python of an environment of our own in the cache.
+
+    Raises LauncherError in a copy from the registry: what installs packages is left out of its archive.
+    """
+    try:
+        from .environment import TO_CHECK, TO_RUN, ensure_environment
+    except ModuleNotFoundError as error:
+        raise LauncherError(
+            f"Looking for a ComfyUI: this copy of the pack lies in none and cannot fetch one. Set {VARIABLE} to yours, "
+            "or clone the repository."
+        ) from error
+    return ensure_environment(cache, TO_CHECK if checks else TO_RUN, status)
 
 
 def find_host(root: Path, environment: Mapping[str, str]) -> Path | None:

@@ -5,7 +5,7 @@ from typing import Any
 from comfy_api.latest import ComfyExtension
 
 from ..ip_adapter.host import faces, register_folder
-from . import apply, combine, encode, face, load, masks, noise, prompt_file, weights
+from . import apply, combine, encode, evaluate, face, load, masks, noise, prompt_file, seeing, train, weights
 
 NODES = [
     *load.NODES,
@@ -17,6 +17,9 @@ NODES = [
     *weights.NODES,
     *masks.NODES,
     *face.NODES,
+    *train.NODES,
+    *evaluate.NODES,
+    *seeing.NODES,
 ]
 
 

@@ -8,6 +8,7 @@ from ..ip_adapter import host
 from ..ip_adapter.prompts.prompt import Combine
 from . import settings as inputs
 from . import sockets
+from .aliases import also_found_as
 
 _OUTPUT = "The model with the adapter; the incoming one stays as it is."
 _MODEL = "A model of the adapter's base. LoRA nodes may come before or after."
@@ -20,6 +21,16 @@ class ApplyIPAdapter(io.ComfyNode):
             node_id="ApplyIPAdapter",
             display_name="Apply IP-Adapter",
             category=sockets.CATEGORY,
+            **also_found_as(
+                "IPAdapter",
+                "IPAdapter Advanced",
+                "IPAdapter Batch",
+                "IPAdapter Embeds",
+                "IPAdapter Tiled",
+                "IPAdapter Style & Composition SDXL",
+                "IPAdapter Regional Conditioning",
+                "style transfer",
+            ),
             description="Lets the model follow an image prompt beside its text. Chain several for several adapters.",
             inputs=[
                 io.Model.Input("model", tooltip=_MODEL),
@@ -47,6 +58,7 @@ class ApplyFaceID(io.ComfyNode):
             node_id="ApplyFaceID",
             display_name="Apply FaceID",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter FaceID", "IPAdapter FaceID Batch", "IPAdapter FaceID Kolors", "portrait"),
             description="Lets the model draw a person it sees in photographs. For several people chain several, each "
             "with its own faces and mask.",
             inputs=[

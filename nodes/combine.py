@@ -8,6 +8,7 @@ from ..ip_adapter.prompts.combine import Combine
 from ..ip_adapter.prompts.prompt import combine_prompts
 from ..ip_adapter.weights.weight_list import read_weights
 from . import sockets
+from .aliases import also_found_as
 
 _MOST = 6
 
@@ -19,6 +20,7 @@ class CombineImagePrompts(io.ComfyNode):
             node_id="CombineImagePrompts",
             display_name="Combine Image Prompts",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Combine Embeds", "IPAdapter Combine Params", "several pictures"),
             description="One prompt of several, or of a list of prompts, all of one encoder. Each is first combined as "
             "its own node says; negative pictures are joined.",
             is_input_list=True,

@@ -12,6 +12,7 @@ from ..ip_adapter.prompts.negative import Negative
 from ..ip_adapter.prompts.preprocess import MAX_SHARPENING, Fit, Position
 from ..ip_adapter.weights.weight import MAX_WEIGHT
 from . import sockets
+from .aliases import also_found_as
 
 # Newer hosts fold what is rarely needed away.
 _RARE: dict[str, Any] = {"optional": True}
@@ -26,6 +27,9 @@ class EncodeImagePrompt(io.ComfyNode):
             node_id="EncodeImagePrompt",
             display_name="Encode Image Prompt",
             category=sockets.CATEGORY,
+            **also_found_as(
+                "IPAdapter Encoder", "IPAdapter Tiled", "Prep Image For ClipVision", "reference image", "tiles"
+            ),
             description="Turns reference pictures into an image prompt, for any adapter of the same encoder. A list of "
             "pictures of different sizes gives a list of prompts; Combine Image Prompts makes one of them.",
             inputs=[

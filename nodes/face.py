@@ -9,6 +9,7 @@ from ..ip_adapter.faces.selection import Which
 from ..ip_adapter.faces.similarity import Measure, compare
 from ..ip_adapter.host import faces as host
 from . import sockets
+from .aliases import also_found_as
 
 
 class LoadFaceAnalysis(io.ComfyNode):
@@ -18,6 +19,7 @@ class LoadFaceAnalysis(io.ComfyNode):
             node_id="LoadFaceAnalysis",
             display_name="Load Face Analysis",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter InsightFace Loader", "insightface", "buffalo_l", "antelopev2"),
             description="Loads a face detector and a face recogniser. Needs onnxruntime, and a pack of models in "
             "models/insightface/models: buffalo_l for FaceID adapters, antelopev2 for Kolors. Nothing is downloaded.",
             inputs=[
@@ -54,6 +56,7 @@ class AnalyzeFaces(io.ComfyNode):
             node_id="AnalyzeFaces",
             display_name="Analyze Faces",
             category=sockets.CATEGORY,
+            **also_found_as("face detection", "insightface", "crop face"),
             description="Finds faces in photographs, one or many of any sizes, and turns the chosen ones into FACES.",
             is_input_list=True,
             inputs=[
@@ -136,6 +139,7 @@ class SaveFaces(io.ComfyNode):
             node_id="SaveFaces",
             display_name="Save Faces",
             category=sockets.CATEGORY,
+            **also_found_as("save face embeds"),
             description="Writes faces to a file in output/faces, with their crops and the name of the recogniser.",
             is_output_node=True,
             inputs=[
@@ -157,6 +161,7 @@ class LoadFaces(io.ComfyNode):
             node_id="LoadFaces",
             display_name="Load Faces",
             category=sockets.CATEGORY,
+            **also_found_as("load face embeds"),
             description="Reads faces from a file of Save Faces, or raw embeddings that another program has made: "
             "tensors 'embeddings' (n, 512) and, optionally, 'points' (n, 5, 2).",
             inputs=[
@@ -191,6 +196,7 @@ class FaceSimilarity(io.ComfyNode):
             node_id="FaceSimilarity",
             display_name="Face Similarity",
             category=sockets.CATEGORY,
+            **also_found_as("face distance", "compare faces"),
             description="How alike faces are to the recogniser: the cosine of their embeddings, 1 for the same.",
             inputs=[
                 sockets.Faces.Input("faces_a", tooltip="One group of faces: the rows of the table."),

@@ -8,6 +8,7 @@ from ..ip_adapter import host
 from ..ip_adapter.adapter import Adapter
 from ..ip_adapter.recognition.variant import AUTO, VARIANTS
 from . import sockets
+from .aliases import also_found_as
 
 
 class LoadIPAdapter(io.ComfyNode):
@@ -17,6 +18,12 @@ class LoadIPAdapter(io.ComfyNode):
             node_id="LoadIPAdapter",
             display_name="Load IP-Adapter",
             category=sockets.CATEGORY,
+            **also_found_as(
+                "IPAdapter Model Loader",
+                "IPAdapter Unified Loader",
+                "IPAdapter Unified Loader FaceID",
+                "IPAdapter Unified Loader Community",
+            ),
             description="Loads an IP-Adapter. What the file is follows from its tensors, whatever its name.",
             inputs=[
                 io.Combo.Input(

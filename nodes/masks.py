@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter.patching.mask import MAX_FEATHER, softened
 from . import sockets
+from .aliases import also_found_as
 
 
 class SoftenMask(io.ComfyNode):
@@ -15,6 +16,7 @@ class SoftenMask(io.ComfyNode):
             node_id="SoftenMask",
             display_name="Soften Mask",
             category=sockets.CATEGORY,
+            **also_found_as("blur mask", "feather mask"),
             description="Softens the edges of masks, so that what an adapter does fades out there.",
             inputs=[
                 io.Mask.Input("mask", tooltip="One mask, or one for each frame."),

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter.prompts.noise import MAX_BLUR, Noise, NoiseChoice, negative_noise
 from . import sockets
+from .aliases import also_found_as
 
 
 class NegativeNoise(io.ComfyNode):
@@ -15,6 +16,7 @@ class NegativeNoise(io.ComfyNode):
             node_id="NegativeNoise",
             display_name="Negative Noise",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Noise"),
             description="Noise for negative_image of Encode Image Prompt: leads away from grain and blotches.",
             inputs=[
                 io.Combo.Input(

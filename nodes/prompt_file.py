@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter.host import prompt_files as host
 from . import sockets
+from .aliases import also_found_as
 
 
 class SaveImagePrompt(io.ComfyNode):
@@ -15,6 +16,7 @@ class SaveImagePrompt(io.ComfyNode):
             node_id="SaveImagePrompt",
             display_name="Save Image Prompt",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Save Embeds"),
             description="Writes an image prompt to a file in output/image_prompts, with all that it takes to apply it "
             "without an image encoder.",
             is_output_node=True,
@@ -39,6 +41,7 @@ class LoadImagePrompt(io.ComfyNode):
             node_id="LoadImagePrompt",
             display_name="Load Image Prompt",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Load Embeds", "ipadpt"),
             description="Reads an image prompt from a file of Save Image Prompt, or from an .ipadpt file of "
             "ComfyUI_IPAdapter_plus. No image encoder is needed.",
             inputs=[

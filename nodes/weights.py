@@ -14,6 +14,7 @@ from ..ip_adapter.weights.layer_weights import WEIGHT_TYPES, LayerWeights
 from ..ip_adapter.weights.schedule import WeightSchedule
 from ..ip_adapter.weights.schedule_plot import schedule_picture
 from . import sockets
+from .aliases import also_found_as
 
 _PROGRESS = (
     "Factors over the course of sampling: the progress from 0 to 1, a colon, the factor there. "
@@ -29,6 +30,7 @@ class LayerWeightsNode(io.ComfyNode):
             node_id="LayerWeights",
             display_name="Layer Weights",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Mad Scientist", "IPAdapter MS", "block weights"),
             description="A factor for every cross-attention: those of a weight type, times your own.",
             inputs=[
                 io.Combo.Input(
@@ -72,6 +74,7 @@ class WeightScheduleNode(io.ComfyNode):
             node_id="WeightSchedule",
             display_name="Weight Schedule",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Weights", "keyframes"),
             description="A factor over the course of sampling, and over the frames of an animation.",
             is_input_list=True,
             inputs=[
@@ -117,6 +120,7 @@ class CrossfadeSchedule(io.ComfyNode):
             node_id="CrossfadeSchedule",
             display_name="Crossfade Schedule",
             category=sockets.CATEGORY,
+            **also_found_as("IPAdapter Weights From Strategy", "IPAdapter Weights", "animation"),
             description="From picture to picture of an image prompt over the frames of an animation.",
             inputs=[
                 io.Int.Input(

@@ -23,7 +23,7 @@ def _load(name: str, file: Path):
 _bootstrap = _load("bootstrap", ROOT / "launcher" / "bootstrap.py")
 _bootstrap.register_pack(ROOT)
 # Shapes in these signatures hold for every call that any test makes. What torch.compile must trace is left as it is.
-CHECKED = ("models", *(f"ip_adapter.{name}" for name in ("prompts.preprocess", "faces.alignment")))
+CHECKED = ("models", *(f"ip_adapter.{name}" for name in ("prompts.preprocess", "faces.alignment", "seeing")))
 install_import_hook([f"ip_adapter_nodes.{part}" for part in CHECKED], "beartype.beartype")
 if HOST in os.environ:
     _bootstrap.prepare_host(Path(os.environ[HOST]), ["--cpu"])

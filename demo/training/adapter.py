@@ -56,9 +56,9 @@ class TrainableAdapter(nn.Module):
                 matrices[f"{2 * index + 1}_to_{name}_ip"] = matrix
         self.ip_adapter = nn.ModuleDict(matrices)
 
-    def patches(self, features: Tensor) -> dict[tuple[str, int, int], Callable[..., Tensor]]:
-        """The host's attn2 replacements for features of a batch, row by row."""
-        tokens = self.image_proj(features)
+    def patches(self, *features: Tensor) -> dict[tuple[str, int, int], Callable[..., Tensor]]:
+        """The host's attn2 replacements for what the projector reads of a batch, row by row."""
+        tokens = self.image_proj(*features)
         return {site.block: self._patch(2 * index + 1, site, tokens) for index, site in enumerate(self.sites)}
 
     def _patch(self, index: int, site: Site, tokens: Tensor) -> Callable[..., Tensor]:

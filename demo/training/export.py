@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from . import adapter, autoencoder, classifier, image_encoder, text_to_image
+from ...ip_adapter.recognition.variant import KIND_METADATA
+from ...ip_adapter.spec import Kind
+from ..files import FACE_PACK
+from . import (
+    adapter,
+    autoencoder,
+    classifier,
+    control_lora,
+    face_adapter,
+    face_detector,
+    face_recogniser,
+    image_encoder,
+    lora,
+    t2i_adapter,
+    text_to_image,
+)
 from .run import save_weights
 
 LICENCE = "Apache-2.0, trained from nothing but the renderer in demo/world.py"
@@ -36,6 +52,39 @@ def export_adapter(target: Path, model: adapter.TrainableAdapter) -> None:
     recipes = {"adapter": adapter.RECIPE}
     tensors = model.published_state_dict()
     save_weights(target / "demo_ip_adapter.safetensors", tensors, recipes.items(), licence=LICENCE)
+
+
+def export_control_lora(target: Path, model: control_lora.TrainableControl) -> None:
+    """In eight bits a number, which the host widens when it builds the ControlNet."""
+    tensors = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in model.published_state_dict().items()}
+    recipes = {"control_lora": control_lora.RECIPE}
+    save_weights(target / "demo_controlnet.safetensors", tensors, recipes.items(), licence=LICENCE)
+
+
+def export_t2i_adapter(target: Path, model: nn.Module) -> None:
+    recipes = {"t2i_adapter": t2i_adapter.RECIPE}
+    save_weights(target / "demo_t2i_adapter.safetensors", model.state_dict(), recipes.items(), licence=LICENCE)
+
+
+def export_lora(target: Path, model: lora.TrainableLora) -> None:
+    recipes = {"lora": lora.RECIPE}
+    tensors = model.published_state_dict()
+    save_weights(target / "demo_lora.safetensors", tensors, recipes.items(), licence=LICENCE)
+
+
+def export_face_pack(target: Path, detector: nn.Module, recogniser: nn.Module) -> None:
+    """Detector and recogniser as a pack of ONNX files."""
+    from .onnx_file import save_onnx  # only this needs the package onnx
+
+    pack = target / FACE_PACK
+    save_onnx(pack / "demo_detector.onnx", detector, {"face_detector": face_detector.RECIPE}, licence=LICENCE)
+    save_onnx(pack / "demo_recogniser.onnx", recogniser, {"face_recogniser": face_recogniser.RECIPE}, licence=LICENCE)
+
+
+def export_face_adapter(target: Path, model: face_adapter.TrainableFaceAdapter) -> None:
+    recipes = {"face_adapter": face_adapter.RECIPE}
+    facts = {KIND_METADATA: Kind.FACEID_PLUS_V2.value, "licence": LICENCE}
+    save_weights(target / "demo_faceid.safetensors", model.published_state_dict(), recipes.items(), **facts)
 
 
 def export_judge(target: Path, model: nn.Module) -> None:

@@ -122,9 +122,13 @@ class Run:
         log.info("%s resumes at step %d", self.name, self.step)
 
 
+def _narrow(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype.itemsize == 1 else tensor.half()
+
+
 def save_weights(path: Path, tensors: dict[str, Tensor], recipes: Iterable[tuple[str, Recipe]], **facts: str) -> None:
-    """Float16 safetensors whose metadata says how the weights were made."""
+    """Safetensors in float16, or in eight bits where given so, whose metadata says how the weights were made."""
     metadata = {"format": "pt", **facts} | {f"recipe.{name}": json.dumps(asdict(recipe)) for name, recipe in recipes}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().half().contiguous() for k, v in tensors.items()}, path, metadata)
+    save_file({k: _narrow(v.detach()).contiguous() for k, v in tensors.items()}, path, metadata)
     log.info("wrote %s (%.2f MB)", path, path.stat().st_size / 1e6)

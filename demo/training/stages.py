@@ -11,7 +11,23 @@ import torch
 from torch import nn
 
 from ..files import WEIGHTS
-from . import adapter, autoencoder, classifier, export, image_encoder, latents, parallel, text_to_image
+from . import (
+    adapter,
+    autoencoder,
+    classifier,
+    control_lora,
+    export,
+    face_adapter,
+    face_detector,
+    face_recogniser,
+    face_references,
+    image_encoder,
+    latents,
+    lora,
+    parallel,
+    t2i_adapter,
+    text_to_image,
+)
 
 _Stage = Callable[[Path], object]
 
@@ -40,11 +56,41 @@ def _adapter(folder: Path) -> adapter.TrainableAdapter:
     return adapter.train(folder, _text_to_image(folder), _image_encoder(folder), _pool(folder))
 
 
+def _control_lora(folder: Path) -> control_lora.TrainableControl:
+    return control_lora.train(folder, _text_to_image(folder), _pool(folder))
+
+
+def _t2i_adapter(folder: Path) -> nn.Module:
+    return t2i_adapter.train(folder, _text_to_image(folder), _pool(folder))
+
+
+def _lora(folder: Path) -> lora.TrainableLora:
+    return lora.train(folder, _text_to_image(folder), _pool(folder), autoencoder.train(folder))
+
+
+def _face_adapter(folder: Path) -> face_adapter.TrainableFaceAdapter:
+    references = face_references.load_references(folder, face_recogniser.train(folder))
+    return face_adapter.train(folder, _text_to_image(folder), _adapter(folder), references, _pool(folder))
+
+
 def _export(folder: Path) -> None:
     export.export_judge(WEIGHTS, _judge(folder))
     export.export_image_encoder(WEIGHTS, _image_encoder(folder))
     export.export_base(WEIGHTS, _text_to_image(folder), autoencoder.train(folder))
     export.export_adapter(WEIGHTS, _adapter(folder))
+    _export_control(folder)
+    _export_faces(folder)
+
+
+def _export_control(folder: Path) -> None:
+    export.export_control_lora(WEIGHTS, _control_lora(folder))
+    export.export_t2i_adapter(WEIGHTS, _t2i_adapter(folder))
+    export.export_lora(WEIGHTS, _lora(folder))
+
+
+def _export_faces(folder: Path) -> None:
+    export.export_face_pack(WEIGHTS, face_detector.train(folder), face_recogniser.train(folder))
+    export.export_face_adapter(WEIGHTS, _face_adapter(folder))
 
 
 STAGES: dict[str, _Stage] = {
@@ -54,6 +100,14 @@ STAGES: dict[str, _Stage] = {
     "image_encoder": _image_encoder,
     "text_to_image": _text_to_image,
     "adapter": _adapter,
+    "control_lora": _control_lora,
+    "t2i_adapter": _t2i_adapter,
+    "lora": _lora,
+    "export_control": _export_control,
+    "face_detector": face_detector.train,
+    "face_recogniser": face_recogniser.train,
+    "face_adapter": _face_adapter,
+    "export_faces": _export_faces,
     "export": _export,
 }
 

@@ -62,7 +62,9 @@ def stratified_timesteps(count: int, generator: torch.Generator) -> Tensor:
     return timesteps.long().clamp(max=999)
 
 
-def caption_ids(labels: Tensor, generator: torch.Generator, keep: float = KEEP, empty: float = EMPTY) -> Tensor:
+def caption_ids(
+    labels: Tensor, generator: torch.Generator, keep: float | Tensor = KEEP, empty: float = EMPTY
+) -> Tensor:
     """Token ids (n, 16) of captions with parts left out at random."""
     kept = (torch.rand(labels.shape, generator=generator) < keep) & (
         torch.rand(len(labels), 1, generator=generator) >= empty

@@ -74,9 +74,11 @@ def apply(
     targets = [Target(*target) for target in zip(sites, adapter.spec.site_indices, factors, strict=True)]
     avoided = {site for site, strength in zip(sites, strengths, strict=True) if strength.direction is Direction.AWAY}
     progress = Progress(len(targets) * len(parts))
-    for inputs, when in parts:
-        area = region if isinstance(region, Region) else None
-        application = Application(adapter.source.name, when, area, _pairs(inputs, bool(avoided)))
+    area = region if isinstance(region, Region) else None
+    for number, (inputs, when) in enumerate(parts):
+        pairs = _pairs(inputs, bool(avoided))
+        pictures = range(number, number + (1 if pairs else len(inputs.weights)))
+        application = Application(adapter.source.name, when, area, pairs, pictures, adapter.spec.tokens)
         computed = adapter.key_values(inputs, targets, place, progress, Scaling(settings.embeds_scaling))
         turned = (turned_away(item) if item.site in avoided else item for item in computed)
         put(clone, application, _branches(turned, application, _compute_dtype(model)), _text_attention)

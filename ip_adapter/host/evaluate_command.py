@@ -1,4 +1,7 @@
-"""`run.py evaluate`: how much pictures follow the references and captions they were made from, by CLIP."""
+"""`run.py evaluate`: how much pictures follow the references and captions they were made from, by CLIP.
+
+With --adapter it first draws them, by the protocol of the paper (arXiv 2308.06721, section 4.1) unless told otherwise.
+"""
 
 import logging
 import sys
@@ -10,15 +13,16 @@ from typing import Any
 import comfy.sd
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from ..adapter import Adapter
 from ..errors import AdapterError, SettingError
 from ..evaluation import find_cases, markdown, save_grid, scores, table
 from ..recognition.checkpoint import read_tensors
-from ..training.pictures import centre_crop, read_picture
-from ..training.samples import BROKEN
+from ..training.pictures import BROKEN, centre_crop, find_pictures, read_picture
+from .clip_text import REMEDY, text_features
+from .drawing import Artist, Protocol, Texts, draw_all
 from .encode import HostEncoder
-from .training import escaped, load_clip_vision, load_packs
+from .training import load_checkpoint, load_clip_vision, load_packs
 
 FINISHED, ERROR, INTERRUPTED = 0, 1, 130
 log = logging.getLogger("ip_adapter.evaluation")
@@ -32,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--image-encoder", type=Path, required=True, help="a CLIP vision model (the paper: ViT-L/14)")
     parser.add_argument("--text-encoder", type=Path, help="the text model of the same CLIP; without it no CLIP-T")
     parser.add_argument("--output", type=Path, default=Path("evaluation"), help="a folder for table and grid")
+    _add_drawing(parser)
     parser.add_argument("--custom-nodes", type=Path, nargs="*", default=[], help="packs the host needs to know them")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
@@ -45,9 +50,11 @@ def main(arguments: Sequence[str]) -> int:
     return FINISHED
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _evaluate(options: Namespace) -> None:
     load_packs(options.custom_nodes)
+    if options.adapter is not None:
+        _draw(options)
     cases = find_cases(options.pictures, options.references)
     vision = HostEncoder(load_clip_vision(options.image_encoder))
     paths = dict.fromkeys([path for case in cases for path in (case.made, case.reference.path)])
@@ -67,6 +74,39 @@ def _evaluate(options: Namespace) -> None:
     sys.stdout.write(summary)
 
 
+def _add_drawing(parser: ArgumentParser) -> None:
+    paper = Protocol()
+    group = parser.add_argument_group("drawing the pictures first", "pictures that are there already are kept")
+    group.add_argument("--adapter", type=Path, help="an adapter that reads pictures; PICTURES is where they go")
+    group.add_argument("--base", type=Path, help="the checkpoint to draw with")
+    group.add_argument("--adapter-encoder", type=Path, help="the adapter's CLIP vision model, if it is another one")
+    group.add_argument("--weights", type=float, nargs="+", default=paper.weights, help="default: 1")
+    texts = [text.value for text in Texts]
+    group.add_argument("--texts", choices=texts, nargs="+", default=[Texts.EMPTY], help="default: empty")
+    for name in ("pictures", "steps", "resolution", "seed"):
+        value = getattr(paper, name)
+        option = "--per-reference" if name == "pictures" else f"--{name}"
+        group.add_argument(option, type=int, default=value, help=f"default: {value}")
+    group.add_argument("--guidance", type=float, default=paper.guidance, help=f"default: {paper.guidance:g}")
+
+
+def _draw(options: Namespace) -> None:
+    if options.base is None:
+        raise SettingError("Expected --base with --adapter: the checkpoint to draw with. Name it.")
+    protocol = Protocol(
+        pictures=options.per_reference,
+        steps=options.steps,
+        guidance=options.guidance,
+        weights=tuple(options.weights),
+        texts=tuple(map(Texts, options.texts)),
+        resolution=options.resolution,
+        seed=options.seed,
+    )
+    encoder = load_clip_vision(options.adapter_encoder or options.image_encoder)
+    artist = Artist(load_checkpoint(options.base), encoder, Adapter.load(options.adapter))
+    draw_all(artist, find_pictures(options.references)[0], protocol, options.pictures)
+
+
 def _image_features(vision: HostEncoder, path: Path) -> Tensor:
     try:
         picture = read_picture(path)
@@ -78,17 +118,5 @@ def _image_features(vision: HostEncoder, path: Path) -> Tensor:
 def _text_encoder(file: Path) -> Any:
     """Raises SettingError for a text encoder without the projection into the space of the pictures."""
     if not any("text_projection" in name for name in read_tensors(file).shapes):
-        raise SettingError(
-            f"{file.name} has no text_projection, so its texts cannot be compared with pictures. Name the text model "
-            "of a CLIP that has one, as clip_l.safetensors; the one inside a checkpoint of SD 1.5 lacks it."
-        )
+        raise SettingError(f"{file.name} has no text_projection, so texts cannot be compared with pictures. {REMEDY}")
     return comfy.sd.load_clip([str(file)])
-
-
-def text_features(clip: Any, caption: str) -> Tensor:
-    """The caption in the space of the pictures, (1, width): the projected state at the end of the text."""
-    # Whether the host projects the pooled state by itself depends on the class it takes the file for.
-    pooled: Tensor = clip.encode_from_tokens(clip.tokenize(escaped(caption)), return_pooled="unprojected")[1]
-    encoder = clip.cond_stage_model
-    projection = getattr(encoder, encoder.clip).transformer.text_projection.weight
-    return functional.linear(pooled.float().cpu(), projection.float().cpu())

@@ -11,8 +11,12 @@ FOLDER = "ipadapter"
 
 
 def register_folder() -> None:
-    """Makes `models/ipadapter` known to the host, beside whatever paths other packs or the user have given it."""
+    """Makes `models/ipadapter` known to the host, beside whatever paths other packs or the user have given it.
+
+    As for the host's own kinds of files, what nodes save into the output folder is listed too.
+    """
     folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir, FOLDER)))
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.get_output_directory(), FOLDER)))
     paths, extensions = folder_paths.folder_names_and_paths[FOLDER]
     folder_paths.folder_names_and_paths[FOLDER] = (paths, set(extensions) | set(EXTENSIONS))
 

@@ -10,22 +10,24 @@ from typing import Any
 
 import comfy.model_management
 
+from ..adapter import Adapter
 from ..errors import AdapterError
-from ..projectors import PROJECTORS
+from ..faces.pack import Pack
 from ..training.config import Features, TrainingConfig
-from ..training.kinds import Widths, projector_for
 from ..training.loop import RESULT, Job, Outcome, Progress, Training, Watch, make_accelerator
-from ..training.pictures import Account, find_pictures
-from ..training.samples import Encoded, Samples, cached, held_back
-from .encode import HostEncoder
+from ..training.pictures import Account
+from ..training.samples import Encoded, Samples, cached
+from ..training.sources import find_data
 from .training import (
     HostEncoders,
     is_on_cpu,
+    job_of,
     load_checkpoint,
     load_clip_vision,
     load_packs,
     trainable_base,
 )
+from .training_readers import load_face_models, reader_for
 
 FINISHED, ERROR, INTERRUPTED = 0, 1, 130
 CACHE = "encoded"  # a folder in the output folder
@@ -83,24 +85,31 @@ def _train(config: TrainingConfig, signals: _Signals) -> int:
 
 
 def _job(config: TrainingConfig, accelerator: Any, signals: _Signals) -> tuple[Job, Account]:
-    entry = next(entry for entry in PROJECTORS if entry.kind is config.kind)
-    assert entry.stage is not None, "kinds that read only faces are refused by the settings"
-    loaded, vision = load_checkpoint(config.base), HostEncoder(load_clip_vision(config.image_encoder))
-    stamps = [(path.name, path.stat()) for path in (config.base, config.image_encoder)]
-    files = " ".join(f"{name} {facts.st_size} {facts.st_mtime_ns}" for name, facts in stamps)
-    encoders = HostEncoders(loaded, vision, entry.stage, entry.negative, config.resolution, files)
-    base, nothing = trainable_base(loaded), encoders.nothing()
+    loaded = load_checkpoint(config.base)
+    vision = None if config.image_encoder is None else load_clip_vision(config.image_encoder)
+    analyser = None if config.face_models is None else load_face_models(config.face_models)
+    start = None if config.start is None else Adapter.load(config.start)
+    reader = reader_for(config.kind, vision, analyser)
+    encoders = HostEncoders(loaded, reader, config.resolution, _identity(config))
+    base = trainable_base(loaded.model.model, loaded.model.model.diffusion_model)
     with accelerator.main_process_first():
         samples, account = _samples(config, encoders, signals)
+    job = job_of(base, encoders, samples, config, start)
     comfy.model_management.unload_all_models()
-    training, measured = held_back(samples, config.held_out, config.seed)
-    widths = Widths(nothing.text.context.shape[-1], nothing.image[0].shape[-1])
-    projector = projector_for(config.kind, widths, config.tokens)
-    return Job(base, projector, training, measured, nothing, config), account
+    return job, account
+
+
+def _identity(config: TrainingConfig) -> str:
+    """Changes when what a picture is encoded by does."""
+    faces = [] if config.face_models is None else Pack(config.face_models.name, config.face_models).files
+    files = [config.base, *([] if config.image_encoder is None else [config.image_encoder]), *faces]
+    stamps = [(path.name, path.stat()) for path in files]
+    told = " ".join(f"{name} {facts.st_size} {facts.st_mtime_ns}" for name, facts in stamps)
+    return f"{told} {config.kind.value} {config.resolution}"
 
 
 def _samples(config: TrainingConfig, encoders: HostEncoders, signals: _Signals) -> tuple[Samples, Account]:
-    pictures, account = find_pictures(config.data)
+    pictures, account = find_data(config.data, config.output / CACHE)
 
     def tick(done: int, total: int) -> None:
         if signals.asked:

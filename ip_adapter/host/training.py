@@ -15,17 +15,21 @@ import comfy.ldm.modules.attention
 import comfy.model_management
 import comfy.sd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..adapter import Adapter
 from ..errors import SettingError
-from ..prompts.prompt import Features
-from ..spec import NegativeFeatures, Stage
 from ..training.batch import Batch, Nothing, Text
+from ..training.config import TrainingConfig
 from ..training.errors import TrainingError
+from ..training.kinds import Widths, projector_for, reads
+from ..training.loop import Job
 from ..training.loss import Base
 from ..training.noising import Noising, Prediction
 from ..training.pictures import centre_crop
-from .encode import HostEncoder
+from ..training.samples import Samples, held_back
+from ..training.start import starting_tensors
+from .training_readers import Reader
 
 _PREDICTIONS = {"EPS": Prediction.NOISE, "V_PREDICTION": Prediction.VELOCITY}
 _WEIGHTED = re.compile(r"([()])")  # which the host's text encoders read as weights
@@ -62,9 +66,8 @@ def load_checkpoint(file: Path) -> Loaded:
     return Loaded(model, clip, vae)
 
 
-def trainable_base(loaded: Loaded) -> Base:
-    """The UNet and its noise schedule. Raises TrainingError for a model that predicts neither noise nor velocity."""
-    model = loaded.model.model
+def trainable_base(model: Any, unet: nn.Module) -> Base:
+    """A host model with its UNet, or a copy of that. Raises TrainingError unless it predicts noise or velocity."""
     prediction = _PREDICTIONS.get(model.model_type.name)
     if prediction is None:
         raise TrainingError(
@@ -76,7 +79,7 @@ def trainable_base(loaded: Loaded) -> Base:
             f"Expected a base that sees only noisy latents; this one sees {', '.join(model.concat_keys)} too. Train on "
             "the base it was made from; the adapter works on both."
         )
-    return Base(model.diffusion_model, Noising.of_sigmas(model.model_sampling.sigmas, prediction), _OPTIONS)
+    return Base(unet, Noising.of_sigmas(model.model_sampling.sigmas, prediction), _OPTIONS)
 
 
 def _exact_attention(_: Any, *arguments: Any, **named: Any) -> Tensor:
@@ -92,33 +95,22 @@ class HostEncoders:
     """The checkpoint's autoencoder and text encoder, and an image encoder, for pictures of one size."""
 
     loaded: Loaded
-    vision: HostEncoder
-    stage: Stage
-    negative: NegativeFeatures
+    reader: Reader
     resolution: int
-    files: str  # which tell these encoders from others
-
-    @property
-    def identity(self) -> str:
-        return f"{self.files} {self.stage.value} {self.resolution}"
+    identity: str
 
     @torch.no_grad()
     def encode(self, picture: Tensor, caption: str) -> Batch:
-        return Batch(self._latents(picture), self._text(caption), (self._features(picture),))
+        seen = self.reader.see(picture)  # first, because it may find no face
+        return Batch(self._latents(picture), self._text(caption), seen)
 
     @torch.no_grad()
     def nothing(self) -> Nothing:
-        zeros = self.vision.encode_zeros().at(self.stage)
-        image = zeros if self.negative is NegativeFeatures.ZERO_PICTURE else torch.zeros_like(zeros)
-        return Nothing(self._text(""), (image,))
+        return Nothing(self._text(""), self.reader.nothing())
 
     def _latents(self, picture: Tensor) -> Tensor:
         pixels = centre_crop(picture, self.resolution).movedim(1, -1)
         return self.loaded.model.model.process_latent_in(self.loaded.vae.encode(pixels)).float().cpu()
-
-    def _features(self, picture: Tensor) -> Tensor:
-        features: Features = self.vision.encode(centre_crop(picture, self.vision.size))
-        return features.at(self.stage)
 
     def _text(self, caption: str) -> Text:
         """A long caption is cut to the tokens that the text encoder sees at once, so that captions fit into a batch."""
@@ -136,6 +128,23 @@ class HostEncoders:
         size = {"width": self.resolution, "height": self.resolution}
         vector = model.encode_adm(pooled_output=pooled, device=pooled.device, **size) if model.adm_channels else None
         return Text(context.float().cpu(), None if vector is None else vector.float().cpu())
+
+
+def job_of(
+    base: Base, encoders: HostEncoders, samples: Samples, config: TrainingConfig, start: Adapter | None = None
+) -> Job:
+    """All that a training needs. Raises what `held_back` and `starting_tensors` raise."""
+    nothing = encoders.nothing()
+    widths = Widths(nothing.text.context.shape[-1], 0 if reads(config.kind).stage is None else _width(nothing))
+    training, measured = held_back(samples, config.held_out, config.seed)
+    if start is None:
+        return Job(base, projector_for(config.kind, widths, config.tokens), training, measured, nothing, config)
+    tensors = starting_tensors(start, config.kind, widths)
+    return Job(base, start.spec.projector, training, measured, nothing, config, tensors)
+
+
+def _width(nothing: Nothing) -> int:
+    return nothing.image[-1].shape[-1]
 
 
 def escaped(caption: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...models.shapes import Float
 from ..adapter import NEGATIVE, POSITIVE, KeyValue
 from ..weights.frames import RowFactors, check_batch
 from ..weights.schedule import Timing
@@ -18,6 +19,7 @@ from .pairs import Pairs, RowChoice
 
 OPTION = "ip_adapter_nodes"  # our entry in the host's transformer_options
 CALLED = f"{OPTION}_called"  # the entry of whoever wants to know which of our patches a function calls
+RECORDERS = f"{OPTION}_recorders"  # the entry of those who want to know what our branches do
 Options = Mapping[str, Any]
 Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
 
@@ -30,6 +32,8 @@ class Application:
     timing: Timing | None = None
     region: Region | None = None
     pairs: Pairs | None = None
+    pictures: range = range(1)  # the numbers, from 0, of those that every latent sees
+    tokens: int = 0  # of each picture
 
     @property
     def is_by_frame(self) -> bool:
@@ -76,6 +80,18 @@ def turned_away(item: KeyValue) -> KeyValue:
     return KeyValue(item.site, torch.stack([key, key]), torch.stack([value, torch.zeros_like(value)]))
 
 
+@dataclass(frozen=True, eq=False)
+class Contribution:
+    """What the image branch of an application did in one call: `after` is `before` plus what it adds."""
+
+    application: Application
+    query: Float[Tensor, "rows queries width"]
+    key: Float[Tensor, "chunks heads tokens head_width"]
+    mask: Tensor | None  # (chunks, rows, queries, 1), with 1 in place of chunks or rows that are all alike
+    before: Float[Tensor, "rows queries width"]
+    after: Float[Tensor, "rows queries width"]
+
+
 class SiteBranch:
     """The image branch of one application at one site: keys and values, placed on first use where the query is."""
 
@@ -92,12 +108,17 @@ class SiteBranch:
         factor = evaluation.factors.get(self.application, 1.0)
         if factor == 0.0:
             return out
-        image = image_attention(query, *self._rows(query, evaluation))
+        key, value = self._rows(query, evaluation)
+        image = image_attention(query, key, value)
+        mask = None
         if self.application.region is not None:
             grid = tuple(options["activations_shape"][-2:])
             mask = self.application.region.factors(grid, evaluation.windows, evaluation.frames, query)
             image = (image.unflatten(0, (len(evaluation.sides), -1)) * mask).flatten(0, 1)
-        return _added(out, image, factor)
+        result = _added(out, image, factor)
+        for recorder in options.get(RECORDERS, ()):
+            recorder.note(Contribution(self.application, query, key, mask, out, result), options)
+        return result
 
     def _rows(self, query: Tensor, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
         """Keys and values with one row per chunk of the batch, or per row of it; views where the usual orders allow."""

@@ -12,8 +12,9 @@ from typing import Any
 from ..errors import SettingError
 from ..spec import Kind
 from .drops import Drops
-from .kinds import PICTURE_KINDS
+from .kinds import reads
 from .loss import Weighting
+from .sources import FILES
 
 CELL = 64  # pixels that the side of a picture must be a multiple of, for the steps of every UNet
 
@@ -48,10 +49,12 @@ class TrainingConfig:
     """
 
     base: Path  # a checkpoint with UNet, text encoder and autoencoder
-    image_encoder: Path  # a CLIP vision model
-    data: Path  # a folder of pictures with captions
+    data: Path  # pictures with captions: a folder, tar shards, or Parquet files
     output: Path  # a folder for the adapter, the curve, and what a stopped training goes on from
     steps: int
+    image_encoder: Path | None = None  # a CLIP vision model, for every kind that reads one
+    face_models: Path | None = None  # a folder with a face detector and a recogniser, for kinds that read faces
+    start: Path | None = None  # an adapter of this kind to go on from, in place of a random projector
     kind: Kind = Kind.STANDARD
     tokens: int = 0  # 0 is the number of the published adapter of this kind
     resolution: int = 512
@@ -83,6 +86,9 @@ class TrainingConfig:
             for name in names:
                 if not holds(getattr(self, name)):
                     raise SettingError(f"Expected {name} to be {rule}, got {getattr(self, name)}. Correct it.")
+        for name, wanted in (("image_encoder", reads(self.kind).stage), ("face_models", reads(self.kind).face)):
+            if wanted is not None and getattr(self, name) is None:
+                raise SettingError(f"Expected {name}, which adapters of kind {self.kind.value} read through. Add it.")
         Drops(self.drop_picture, self.drop_text, self.drop_both)
 
     @property
@@ -114,13 +120,17 @@ class TrainingConfig:
 
     def check_files(self) -> None:
         """Raises SettingError for a file or folder that is not there."""
-        named = {"base": (self.base,), "image_encoder": (self.image_encoder,), "custom_nodes": self.custom_nodes}
+        names = ("base", "image_encoder", "face_models", "start")
+        named = {name: (getattr(self, name),) for name in names} | {"custom_nodes": self.custom_nodes}
         for name, paths in named.items():
             for path in paths:
-                if not path.exists():
+                if path is not None and not path.exists():
                     raise SettingError(f"Expected {name} to be there, but {path} is not. Correct the path.")
-        if not self.data.is_dir():
-            raise SettingError(f"Expected data to be a folder of pictures, but {self.data} is none. Correct the path.")
+        if not self.data.is_dir() and not (self.data.is_file() and self.data.suffix in FILES):
+            raise SettingError(
+                f"Expected data to be a folder of pictures, or a file of {' or '.join(FILES)}, but {self.data} is "
+                "none. Correct the path."
+            )
 
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -136,7 +146,6 @@ _RULES: Mapping[tuple[str, ...], Rule] = {
     ("learning_rate",): ("above 0 and at most 1", lambda value: 0 < value <= 1),
     ("ema",): ("at least 0 and below 1", lambda value: 0 <= value < 1),
     ("resolution",): (f"a multiple of {CELL}", lambda value: value > 0 and value % CELL == 0),
-    ("kind",): (f"one of {', '.join(kind.value for kind in PICTURE_KINDS)}", lambda value: value in PICTURE_KINDS),
 }
 
 
@@ -188,6 +197,7 @@ def _number(value: Any, _: Path) -> float | None:
 
 _CONVERSIONS: Mapping[Any, tuple[str, Callable[[Any, Path], Any]]] = {
     Path: ("a path in quotes", _path),
+    Path | None: ("a path in quotes", _path),
     tuple[Path, ...]: ("a list of paths in quotes", _paths),
     int: ("a whole number", _whole),
     float: ("a number", _number),

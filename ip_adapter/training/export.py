@@ -29,7 +29,7 @@ def export(file: Path, tensors: Mapping[str, Tensor], config: TrainingConfig, st
         "format": FORMAT,
         "kind": config.kind.value,
         "base_file": config.base.name,
-        "encoder_file": config.image_encoder.name,
+        "encoder_file": "" if config.image_encoder is None else config.image_encoder.name,
         "recipe": config.recipe(),
         "steps": str(step),
         "decided_by": "the training",

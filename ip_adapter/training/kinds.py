@@ -7,7 +7,7 @@ from ...models.face import FaceConfig, FacePerceiverConfig
 from ...models.linear import LinearConfig
 from ...models.mlp import MlpConfig
 from ...models.resampler import ResamplerConfig
-from ..projectors import FACE_WIDTH
+from ..projectors import FACE_WIDTH, PROJECTORS, ProjectorEntry
 from ..spec import Kind, ProjectorConfig
 
 _HEAD_WIDTH = 64
@@ -73,4 +73,10 @@ KINDS: dict[Kind, TrainedKind] = {
     Kind.FACEID_PORTRAIT: TrainedKind(16, _face),
     Kind.FACEID_PORTRAIT_UNNORM: TrainedKind(16, _face_resampler),
 }
-PICTURE_KINDS = (Kind.STANDARD, Kind.PLUS, Kind.FULL_FACE)  # which read an image encoder alone
+# Kinds whose files look like another one's, and that read the same.
+_LIKE = {Kind.FACEID_PLUS: Kind.FACEID_PLUS_V2, Kind.FACEID_PORTRAIT: Kind.FACEID}
+
+
+def reads(kind: Kind) -> ProjectorEntry:
+    """What the projector of this kind reads of an image encoder and of a face recogniser."""
+    return next(entry for entry in PROJECTORS if entry.kind is _LIKE.get(kind, kind))

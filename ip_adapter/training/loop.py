@@ -1,7 +1,7 @@
 """The training loop: any base, any samples, one process or several, and the same end however often it is stopped."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -45,6 +45,7 @@ class Job:
     held_out: Samples | None
     nothing: Nothing
     config: TrainingConfig
+    start: Mapping[str, Tensor] | None = None  # tensors of an adapter to go on from, by their published names
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             adapter = TrainableAdapter(job.base.unet, job.projector).to(self.device)
+        self.surroundings = Surroundings.of(adapter, accelerator.num_processes)
+        if job.start is not None:
+            adapter.go_on_from(job.start)
         self.objective = Objective(adapter, job.base, job.nothing.to(self.device), config.weighting)
         self.optimizer = torch.optim.AdamW(
             self.objective.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -99,7 +103,6 @@ class Training:
         self.average = {name: tensor.clone() for name, tensor in adapter.published().items()} if config.ema else {}
         self.order = Order(len(job.samples), config.seed)
         self.window = torch.zeros(2, device=self.device)  # sum and number of the losses since the last point
-        self.surroundings = Surroundings.of(adapter, accelerator.num_processes)
         self.step = self._restore()
         self.curve = Curve.read(config.output / TABLE, self.step)
         self._shared, self._stepper = accelerator.prepare(self.objective, self.optimizer)
@@ -109,8 +112,17 @@ class Training:
 
         Raises TrainingError when the disk is full or the loss is no number.
         """
-        started, first = time.monotonic(), self.step
         self._start_trackers()
+        self.train(watch)
+        self.save()
+        if self.accelerator.is_main_process:
+            export(self.config.output / RESULT, self.weights(), self.config, self.step)
+        self.accelerator.end_training()
+        return Outcome.FINISHED if self.step >= self.config.steps else Outcome.INTERRUPTED
+
+    def train(self, watch: Watch) -> None:
+        """Trains to the last step, or until asked to stop, saving only at the intervals."""
+        started, first = time.monotonic(), self.step
         if self.step == 0 and self.job.held_out is not None:
             self.curve.points.append(Point(0, None, self.held_out_loss(), self._rate()))
         while self.step < self.config.steps and not self._stops(watch):
@@ -120,11 +132,6 @@ class Training:
                 watch.report(Progress(self._point(), self.config.steps, seconds))
             if self.step % self.config.save_every == 0:
                 self.save()
-        self.save()
-        if self.accelerator.is_main_process:
-            export(self.config.output / RESULT, self.weights(), self.config, self.step)
-        self.accelerator.end_training()
-        return Outcome.FINISHED if self.step >= self.config.steps else Outcome.INTERRUPTED
 
     def weights(self) -> dict[str, Tensor]:
         """The trained tensors under their published names: the moving average, where one is kept."""

@@ -1,9 +1,10 @@
-"""A folder of pictures with captions, and its pictures as the base and the image encoder are shown them."""
+"""Pictures with captions: what they are to training, those of a folder, and how they are shown to the models."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import torch
 from torch import Tensor
@@ -14,15 +15,51 @@ from .errors import TrainingError
 
 PICTURE_TYPES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 METADATA = "metadata.jsonl"  # one {"file_name": ..., "text": ...} a line, as Hugging Face's image folders have it
+BROKEN = (OSError, ValueError, SyntaxError)  # what Pillow raises for pictures that are none
 _SHOWN = 5  # names of each kind in the account
+
+
+class Picture(Protocol):
+    """A picture with its caption, wherever it lies."""
+
+    @property
+    def name(self) -> str:
+        """What people are told it is called."""
+        ...
+
+    @property
+    def caption(self) -> str:
+        """Empty where there is none."""
+        ...
+
+    @property
+    def stamp(self) -> object:
+        """Changes when the picture or its caption does."""
+        ...
+
+    def read(self) -> Float[Tensor, "1 3 height width"]:
+        """In RGB, upright, in [0, 1]. Raises one of BROKEN for a picture that cannot be read."""
+        ...
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """A picture's file and its caption, empty where there is none."""
+    """A picture in a file of its own."""
 
     path: Path
     caption: str
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def stamp(self) -> object:
+        facts = self.path.stat()
+        return self.path.name, facts.st_size, facts.st_mtime_ns, self.caption
+
+    def read(self) -> Tensor:
+        return read_picture(self.path)
 
 
 @dataclass
@@ -31,13 +68,16 @@ class Account:
 
     used: int = 0
     broken: dict[str, str] = field(default_factory=dict[str, str])  # picture -> why it cannot be read
+    without_face: dict[str, str] = field(default_factory=dict[str, str])  # the same, where the adapter reads faces
     without_picture: list[str] = field(default_factory=list[str])  # captions
     without_caption: list[str] = field(default_factory=list[str])  # pictures, which are trained with an empty text
 
     def __str__(self) -> str:
+        faceless = [_counted(f"{len(self.without_face)} without a face skipped", self.without_face)]
         parts = [
             f"{self.used} pictures used",
             _counted(f"{len(self.broken)} broken and skipped", self.broken),
+            *(faceless if self.without_face else ()),
             _counted(f"{len(self.without_picture)} captions without a picture skipped", self.without_picture),
             _counted(f"{len(self.without_caption)} pictures without a caption used", self.without_caption),
         ]
@@ -97,12 +137,12 @@ def _metadata(folder: Path) -> Iterator[tuple[Path, str]]:
             ) from error
 
 
-def read_picture(path: Path) -> Float[Tensor, "1 3 height width"]:
-    """The picture in RGB, upright, in [0, 1]. Raises OSError, ValueError or SyntaxError for one that is broken."""
+def read_picture(source: Path | BinaryIO) -> Float[Tensor, "1 3 height width"]:
+    """The picture in RGB, upright, in [0, 1]. Raises one of BROKEN for a picture that cannot be read."""
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as file:
+        with Image.open(source) as file:
             picture = ImageOps.exif_transpose(file).convert("RGB")
     except Image.DecompressionBombError as error:
         raise ValueError(str(error)) from error

@@ -10,13 +10,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..errors import FaceError
 from .atomic import write_tensors
 from .batch import Batch, Nothing, Text, joined
 from .draws import generator_for
 from .errors import TrainingError
-from .pictures import Account, Captioned, read_picture
+from .pictures import BROKEN, Account, Picture
 
-BROKEN = (OSError, ValueError, SyntaxError)  # what Pillow raises for pictures that are none
 Tick = Callable[[int, int], None]  # is told how many of how many have been encoded
 
 
@@ -29,7 +29,10 @@ class Encoders(Protocol):
         ...
 
     def encode(self, picture: Tensor, caption: str) -> Batch:
-        """One sample of a picture (1, 3, height, width) in [0, 1] of any size."""
+        """One sample of a picture (1, 3, height, width) in [0, 1] of any size.
+
+        Raises FaceError for a picture without a face, where the adapter reads faces.
+        """
         ...
 
     def nothing(self) -> Nothing:
@@ -75,7 +78,7 @@ def held_back(samples: Samples, count: int, seed: int) -> tuple[Part, Part | Non
 class Encoded:
     """Pictures that are encoded when they come up; the next sound one stands in for one that is broken."""
 
-    pictures: Sequence[Captioned]
+    pictures: Sequence[Picture]
     encoders: Encoders
     account: Account
 
@@ -94,14 +97,18 @@ class Encoded:
         raise TrainingError("None of the pictures can be read. Check the data folder.")
 
 
-def encode_picture(picture: Captioned, encoders: Encoders, account: Account) -> Batch | None:
-    """The encoded sample, or None for a broken picture, which the account then names."""
+def encode_picture(picture: Picture, encoders: Encoders, account: Account) -> Batch | None:
+    """The encoded sample, or None for a picture that cannot be used, which the account then names."""
     try:
-        pixels = read_picture(picture.path)
+        pixels = picture.read()
     except BROKEN as error:
-        account.broken[picture.path.name] = str(error)
+        account.broken[picture.name] = str(error)
         return None
-    return encoders.encode(pixels, picture.caption)
+    try:
+        return encoders.encode(pixels, picture.caption)
+    except FaceError as error:
+        account.without_face[picture.name] = str(error)
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +124,7 @@ class Cached:
         return joined([_read(self.files[number]) for number in numbers])
 
 
-def cached(pictures: Sequence[Captioned], encoders: Encoders, folder: Path, account: Account, tick: Tick) -> Cached:
+def cached(pictures: Sequence[Picture], encoders: Encoders, folder: Path, account: Account, tick: Tick) -> Cached:
     """Samples from the folder, which first gets what it lacks. Raises TrainingError when the disk is full."""
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
@@ -129,13 +136,11 @@ def cached(pictures: Sequence[Captioned], encoders: Encoders, folder: Path, acco
     return Cached(files)
 
 
-def _key(picture: Captioned, encoders: Encoders) -> str:
-    facts = picture.path.stat()
-    known = (picture.path.name, facts.st_size, facts.st_mtime_ns, picture.caption, encoders.identity)
-    return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
+def _key(picture: Picture, encoders: Encoders) -> str:
+    return hashlib.sha256(repr((picture.stamp, encoders.identity)).encode()).hexdigest()[:32]
 
 
-def _cache(picture: Captioned, encoders: Encoders, account: Account, file: Path) -> bool:
+def _cache(picture: Picture, encoders: Encoders, account: Account, file: Path) -> bool:
     sample = encode_picture(picture, encoders, account)
     if sample is None:
         return False

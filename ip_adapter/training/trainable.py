@@ -60,6 +60,18 @@ class TrainableAdapter(nn.Module):
         pairs = zip(self.sites, self.ip_adapter.children(), strict=True)
         return {site.block: _replacement(site, *matrices(tokens)) for site, matrices in pairs}
 
+    def go_on_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the values of another adapter. Raises WrongBaseError unless it has the same tensors."""
+        own = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
+        for name in sorted(own.keys() | tensors.keys()):
+            given = tuple(tensors[name].shape) if name in tensors else None
+            if own.get(name) != given:
+                raise WrongBaseError(
+                    f"Expected an adapter to start from that was trained on such a base, as wide and with as many "
+                    f"tokens: {name} should have the shape {own.get(name)} and has {given}. Choose another one."
+                )
+        self.load_state_dict(dict(tensors))
+
     def published(self) -> dict[str, Tensor]:
         """The parameters under the names of the published files, detached."""
         return {name: tensor.detach() for name, tensor in self.state_dict().items()}

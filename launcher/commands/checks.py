@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..browser import VARIABLE as BROWSER_VARIABLE
-from ..browser import ensure_browser
 from ..cache import make_cache
 from ..host import Host, prepare_host
 from ..process import run as run_program
@@ -51,9 +49,12 @@ def tests(root: Path, extra: Sequence[str]) -> Check:
 
 def run(call: Call) -> int:
     """Run all checks, whatever the earlier ones say; 0 if all passed."""
+    from ..browser import VARIABLE, ensure_browser  # it may install one, so the registry's archive lacks it
+
     cache = make_cache()
     host = prepare_host(call.root, cache, call.status, checks=True)
-    environment = _environment(cache, host, ensure_browser(call.status))
+    browser = ensure_browser(call.status)
+    environment = _environment(cache, host) | ({} if browser is None else {VARIABLE: browser})
     checks = [*static_checks(call.root, host.python), tests(call.root, call.extra)]
     with tempfile.TemporaryDirectory(prefix="checks-", dir=cache) as folder:
         failed = [check.name for check in checks if not _passes(check, call, host, Path(folder), environment)]
@@ -72,16 +73,13 @@ def _passes(check: Check, call: Call, host: Host, folder: Path, environment: dic
     return passed
 
 
-def _environment(cache: Path, host: Host, browser: str | None) -> dict[str, str]:
-    result = {
+def _environment(cache: Path, host: Host) -> dict[str, str]:
+    return {
         HOST_VARIABLE: str(host.path),
         "OMP_NUM_THREADS": "1",
         "PYRIGHT_PYTHON_CACHE_DIR": str(cache / "pyright"),
         "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
     }
-    if browser is not None:
-        result[BROWSER_VARIABLE] = browser
-    return result
 
 
 COMMAND = Command(
@@ -91,4 +89,5 @@ COMMAND = Command(
     "fails. Further arguments go to pytest: run.py test -- -k mask, and -n 0 to run in one process.",
     run=run,
     passes_on="pytest",
+    needs="tests",
 )

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import LauncherError
 from ..status import Status, Stopwatch
+
+CLONE = "Only a clone has it: git clone https://github.com/ip-adapter-nodes/ip-adapter-nodes"
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,9 @@ class Command:
     run: Callable[[Call], int]
     add_options: Callable[[ArgumentParser], None] = no_options
     passes_on: str = ""  # who gets the further arguments; empty if nobody does, and then they are an error
+    needs: str = ""  # a folder of the repository that the registry's archive of the pack lacks
+
+    def check(self, root: Path) -> None:
+        """Raise LauncherError where the pack at `root` lacks what the command needs."""
+        if not (root / self.needs).exists():
+            raise LauncherError(f"Looking for {self.needs} below {root}: it is not there. {CLONE}")

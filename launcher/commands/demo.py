@@ -115,4 +115,5 @@ COMMAND = Command(
     "demonstration model, and copy the pictures into a folder.",
     run=run,
     add_options=_add_options,
+    needs="demo",
 )

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ..bootstrap import HOST_DEVICE_VARIABLE, NO_HOST
 from ..cache import make_cache
-from ..environment import TO_RUN, ensure_environment
 from ..errors import LauncherError
-from ..host import VARIABLE, Host, find_host, prepare_host
+from ..host import VARIABLE, Host, find_host, own_interpreter, prepare_host
 from ..process import run as run_program
 from ..status import Status
 from .command import Call, Command
@@ -28,13 +27,13 @@ def run_in_host(host: Host, module: str, call: Call) -> int:
     return run_program(command, environment={HOST_DEVICE_VARIABLE: device})
 
 
-def host_command(name: str, module: str, summary: str, description: str) -> Command:
+def host_command(name: str, module: str, summary: str, description: str, needs: str = "") -> Command:
     """The command that sets everything up and calls `module`'s `main(arguments)` inside the host."""
 
     def run(call: Call) -> int:
         return run_in_host(prepare_host(call.root, make_cache(), call.status), module, call)
 
-    return Command(name=name, summary=summary, description=description, run=run, passes_on=module)
+    return Command(name=name, summary=summary, description=description, run=run, passes_on=module, needs=needs)
 
 
 def run_models(call: Call) -> int:
@@ -42,7 +41,7 @@ def run_models(call: Call) -> int:
     own = find_host(call.root, os.environ)
     if own is None:
         # Standard output is the answer's alone.
-        python, place = ensure_environment(make_cache(), TO_RUN, Status(sys.stderr)), {}
+        python, place = own_interpreter(make_cache(), Status(sys.stderr)), {}
     else:
         python, place = _complete_interpreter(), {VARIABLE: str(own)}
     return run_program([python, str(BOOTSTRAP), NO_HOST, MODELS_MODULE, *call.extra], environment=place)
@@ -72,6 +71,7 @@ BENCH = host_command(
     "benchmarks.__main__",
     "measure what the adapter costs",
     "Set everything up and run the benchmarks inside the host. Further arguments go to them.",
+    needs="benchmarks",
 )
 DEMO_WEIGHTS = host_command(
     "demo-weights",
@@ -79,6 +79,7 @@ DEMO_WEIGHTS = host_command(
     "train the small demonstration model",
     "Set everything up and run a stage of the demonstration model's training inside the host: "
     "run.py demo-weights STAGE --folder FOLDER [ARGUMENT ...]",
+    needs="demo",
 )
 DEMO_MEASURE = host_command(
     "demo-measure",
@@ -86,6 +87,7 @@ DEMO_MEASURE = host_command(
     "measure the small demonstration model",
     "Set everything up and measure inside the host how well the demonstration model follows text and picture: "
     "run.py demo-measure --output FOLDER [--cases N]",
+    needs="demo",
 )
 TRAIN = host_command(
     "train",

@@ -1,12 +1,15 @@
 """`run.py evaluate` with the demonstration's image encoder, through the host's own loader."""
 
 import csv
+from pathlib import Path
 
 import pytest
 import torch
 from factories import relative_error
 from ip_adapter_nodes.demo import vocabulary, world
-from ip_adapter_nodes.ip_adapter.host.evaluate_command import main, text_features
+from ip_adapter_nodes.ip_adapter.host.clip_text import text_features
+from ip_adapter_nodes.ip_adapter.host.drawing import Protocol
+from ip_adapter_nodes.ip_adapter.host.evaluate_command import main
 from ip_adapter_nodes.ip_adapter.host.training import load_checkpoint, load_packs
 from PIL import Image
 
@@ -38,6 +41,36 @@ def test_the_same_picture_scores_one_and_another_less(arguments, tmp_path, capsy
     assert values["0_other.png"] < 0.9
     with Image.open(tmp_path / "out" / "grid.png") as grid:
         assert grid.size == (3 * 160, 2 * 160)
+
+
+def test_the_sweep_is_drawn_measured_and_kept(arguments, tmp_path, root, capsys):
+    """Weight 0 ignores the reference and weight 1 follows it; a second start draws nothing again."""
+    _, references, *options = arguments
+    for name in ("0", "1"):
+        Path(references, f"{name}.txt").write_text("a red star", encoding="utf-8")
+    weights = root / "demo" / "weights"
+    options += ["--adapter", weights / "demo_ip_adapter.safetensors", "--base", weights / "demo_checkpoint.safetensors"]
+    options += ["--weights", 0, 1, "--texts", "empty", "caption", "--per-reference", 2, "--steps", 4, "--guidance", 3.5]
+    command = [str(word) for word in (tmp_path / "drawn", references, *options, "--resolution", 128)]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").read_text(encoding="utf-8").splitlines()))
+    settings = [f"weight {weight}, {text} text" for weight in (0, 1) for text in ("caption", "empty")]
+    assert sorted({row["setting"] for row in rows}) == settings
+    assert len(rows) == 4 * 2 * 2
+    means = {name: sum(float(row["clip_i"]) for row in rows if row["setting"] == name) / 4 for name in settings}
+    assert means["weight 1, empty text"] > means["weight 0, empty text"] + 0.1
+    with Image.open(tmp_path / "out" / "grid.png") as grid:
+        assert grid.size == (9 * 160, 2 * 160)
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "drawn").rglob("*.png")}
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+    assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "drawn").rglob("*.png")}
+
+
+def test_the_defaults_are_the_papers_protocol():
+    paper = Protocol()
+    assert (paper.pictures, paper.steps, paper.guidance, paper.weights, paper.texts) == (4, 50, 7.5, (1.0,), ("empty",))
 
 
 def test_texts_are_projected_into_the_space_of_the_pictures(root):

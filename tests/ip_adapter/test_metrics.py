@@ -66,7 +66,7 @@ def test_scores_are_told_as_table_and_grid(folders, tmp_path):
     assert [score.clip_t for score in results] == [0.0, pytest.approx(2.0), None]  # no caption, no CLIP-T
     rows = list(csv.DictReader(table(results).splitlines()))
     assert [(row["picture"], row["caption"], row["clip_t"]) for row in rows][2] == ("a_b_2.png", "", "")
-    assert markdown(results, "vision").splitlines()[2].startswith("| 3 | 0.867 ± 0.261 | 1.000 ± 1.960 | vision |")
+    assert markdown(results, "vision").splitlines()[2].startswith("|  | 3 | 0.867 ± 0.261 | 1.000 ± 1.960 | vision |")
     save_grid(cases, tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.size == (3 * 160, 2 * 160)

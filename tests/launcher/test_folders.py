@@ -2,15 +2,17 @@ import pytest
 from ip_adapter_nodes.launcher import folders
 from ip_adapter_nodes.launcher.lock import Lock
 
+ABSENT = "demo/weights/demo_ip_adapter.safetensors"
+
 
 @pytest.fixture
 def pack(odd_folder):
     """A pack with the demonstration family, one of its weights missing."""
     root = odd_folder / "my pack"
-    for name in ("__init__.py", "demo/__init__.py", *folders.DEMO_WEIGHTS.values()):
+    for name in ("__init__.py", "demo/__init__.py", *folders.DEMO_WEIGHTS):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
-    (root / folders.DEMO_WEIGHTS["ipadapter"]).unlink()
+    (root / ABSENT).unlink()
     (root / folders.PICTURES).mkdir()
     for name in ("reference.png", "PHOTO.JPG", "LICENCE.txt"):
         (root / folders.PICTURES / name).write_bytes(b"pixels")
@@ -27,9 +29,10 @@ def test_the_pack_and_its_weights_are_linked_in(pack, odd_folder):
         assert (base / "custom_nodes/ip-adapter-nodes/__init__.py").read_text() == "__init__.py"
         assert (base / "custom_nodes/ip-adapter-demo/__init__.py").read_text() == "demo/__init__.py"
         checkpoint = base / "models/checkpoints/demo_checkpoint.safetensors"
-        assert checkpoint.read_text() == folders.DEMO_WEIGHTS["checkpoints"]
+        assert checkpoint.read_text() == "demo/weights/demo_checkpoint.safetensors"
         assert (base / "models/clip_vision/demo_clip_vision.safetensors").is_file()
-        assert list((base / "models/ipadapter").iterdir()) == []
+        assert [path.name for path in (base / "models/ipadapter").iterdir()] == ["demo_faceid.safetensors"]
+        assert (base / "models/insightface/models/demo/demo_detector.onnx").is_file()
         assert sorted(path.name for path in (base / "input").iterdir()) == ["PHOTO.JPG", "reference.png"]
         assert all((base / name).is_dir() for name in ("output", "temp", "user"))
     assert not base.exists()
@@ -37,7 +40,7 @@ def test_the_pack_and_its_weights_are_linked_in(pack, odd_folder):
 
 
 def test_missing_weights_are_listed(pack):
-    assert folders.missing_weights(pack) == ["demo/weights/demo_ip_adapter.safetensors"]
+    assert folders.missing_weights(pack) == [ABSENT]
 
 
 def test_without_symbolic_links_folders_and_files_are_copied(pack, odd_folder, monkeypatch):

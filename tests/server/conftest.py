@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,29 @@ from ip_adapter_nodes.launcher.serving import running_server
 from ip_adapter_nodes.launcher.workflow import convert, substitute
 from PIL import Image
 
+_package = types.ModuleType("server_support")
+_package.__path__ = [str(Path(__file__).parent / "support")]
+sys.modules["server_support"] = _package
+
 
 @pytest.fixture(scope="session")
 def server(root, tmp_path_factory):
     host = Host(Path(os.environ["IP_ADAPTER_NODES_HOST"]), sys.executable)
     with running_server(host, root, tmp_path_factory.mktemp("runs")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def page(server):
+    """The frontend in a real browser."""
+    from playwright.sync_api import sync_playwright
+    from server_support.page import BROWSER, FLAGS, SETTINGS, open_frontend
+
+    server.request("/api/settings", SETTINGS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield open_frontend(browser, server)
+        browser.close()
 
 
 @pytest.fixture(scope="session")

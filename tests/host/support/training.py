@@ -66,7 +66,7 @@ class NoiseSamples:
 def config(output: Path, **settings) -> TrainingConfig:
     nowhere = Path("nowhere")
     values = {"steps": 6, "batch": 2, "save_every": 2, "log_every": 2, "learning_rate": 1e-3, "result": "float32"}
-    known = TrainingConfig(nowhere, nowhere, nowhere, output, 1)
+    known = TrainingConfig(nowhere, nowhere, output, 1, image_encoder=nowhere)
     return replace(known, **{name: _typed(known, name, value) for name, value in (values | settings).items()})
 
 

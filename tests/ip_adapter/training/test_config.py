@@ -62,7 +62,9 @@ WRONG = {
     "number for a path": ({"data": "3"}, "expected data to be a path in quotes, got 3"),
     "one path for a list": ({"custom_nodes": '"x"'}, "expected custom_nodes to be a list of paths in quotes, got 'x'"),
     "choice": ({"precision": '"half"'}, "expected precision to be one of float32, bfloat16, float16, got 'half'"),
-    "kind for faces": ({"kind": '"faceid"'}, "Expected kind to be one of standard, plus, full-face"),
+    "kind without faces": ({"kind": '"faceid"'}, "Expected face_models, which adapters of kind faceid read through"),
+    "kind without an encoder": ({"image_encoder": "", "kind": '"plus"'}, "Expected image_encoder, which adapters of"),
+    "unknown kind": ({"kind": '"plush"'}, "expected kind to be one of standard, plus, .* got 'plush'"),
     "none at all": ({"steps": "0"}, "Expected steps to be at least 1, got 0"),
     "negative": ({"weight_decay": "-1"}, "Expected weight_decay to be 0 or more"),
     "not a number": ({"learning_rate": "nan"}, "Expected learning_rate to be above 0 and at most 1, got nan"),
@@ -70,7 +72,7 @@ WRONG = {
     "average": ({"ema": "1"}, "Expected ema to be at least 0 and below 1"),
     "drops": ({"drop_text": "0.95"}, "sum to 1 at most"),
     "missing file": ({"base": '"other.safetensors"'}, "Expected base to be there, but .*other.safetensors is not"),
-    "missing folder": ({"data": '"base.safetensors"'}, "Expected data to be a folder of pictures"),
+    "missing folder": ({"data": '"base.safetensors"'}, "Expected data to be a folder of pictures, or a file of .tar"),
     "no TOML": ({"steps": "= 3"}, "my.toml is no TOML file"),
 }
 

@@ -1,0 +1,160 @@
+"""What a training step costs, against the reference's loop written plainly, and with one and two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import comfy
+import comfy.model_management
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..ip_adapter.patching.sites import find_sites
+from ..ip_adapter.spec import Kind
+from ..ip_adapter.training.alone import Alone
+from ..ip_adapter.training.batch import Batch, Nothing, Text
+from ..ip_adapter.training.config import TrainingConfig
+from ..ip_adapter.training.kinds import Widths, projector_for
+from ..ip_adapter.training.loop import Job, Training, Watch, make_accelerator
+from ..ip_adapter.training.loss import Base
+from ..ip_adapter.training.noising import Noising, Prediction
+from ..models.linear import LinearConfig, LinearProjector
+from .memory import peak
+from .models import make_model
+from .sampling import interleaved_seconds, ratio
+
+_BATCH, _SIDE, _TEXT, _WIDTH, _FEATURES = 4, 32, 77, 768, 1024
+_SIGMAS = torch.linspace(0.03, 14.6, 1000)
+_STEPS = 4  # of a process
+_BOOTSTRAP = Path(__file__).resolve().parent.parent / "launcher" / "bootstrap.py"
+_LAUNCH = "--multi_gpu --num_machines 1 --mixed_precision no --dynamo_backend no --main_process_port 0"
+
+
+class _Noise:
+    """Encoded samples in memory, so that only the loop is measured."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        generator = torch.Generator().manual_seed(numbers[0])
+        shapes = ((4, _SIDE, _SIDE), (_TEXT, _WIDTH), (_FEATURES,))
+        latents, text, image = (torch.randn(len(numbers), *shape, generator=generator) for shape in shapes)
+        return Batch(latents, Text(text, None), (image,))
+
+
+def _job(unet: nn.Module, folder: Path, steps: int) -> Job:
+    nowhere = Path("nowhere")
+    config = TrainingConfig(
+        nowhere, nowhere, folder, steps, image_encoder=nowhere, batch=_BATCH, save_every=2**62, log_every=2**62
+    )
+    nothing = Nothing(Text(torch.zeros(1, _TEXT, _WIDTH), None), (torch.zeros(1, _FEATURES),))
+    base = Base(unet, Noising.of_sigmas(_SIGMAS, Prediction.NOISE))
+    return Job(base, projector_for(Kind.STANDARD, Widths(_WIDTH, _FEATURES)), _Noise(), None, nothing, config)
+
+
+def _ours(unet: nn.Module, folder: Path) -> Callable[[], object]:
+    training = Training(_job(unet, folder, 2**62), Alone(comfy.model_management.get_torch_device()))
+
+    def step() -> None:
+        before = training.step
+        training.train(Watch(should_stop=lambda: training.step > before))
+
+    return step
+
+
+def _plain(unet: nn.Module) -> Callable[[], object]:
+    """One step of https://github.com/tencent-ailab/IP-Adapter/blob/62e4af9/tutorial_train.py on encoded samples."""
+    device, sites = comfy.model_management.get_torch_device(), find_sites(unet)
+    projector = LinearProjector(LinearConfig(_FEATURES, 4, _WIDTH)).to(device)
+    matrices = nn.ModuleList(
+        nn.ModuleList(nn.Linear(_WIDTH, site.width, bias=False, device=device) for _ in range(2)) for site in sites
+    )
+    optimizer = torch.optim.AdamW([*projector.parameters(), *matrices.parameters()], lr=1e-4, weight_decay=0.01)
+    samples, signal = _Noise(), (_SIGMAS.square() + 1).rsqrt()
+
+    def replacement(heads: int, key: nn.Module, value: nn.Module, tokens: Tensor) -> Callable[..., Tensor]:
+        def split(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+        def attend(q: Tensor, k: Tensor, v: Tensor, _: Any) -> Tensor:
+            text = functional.scaled_dot_product_attention(split(q), split(k), split(v))
+            image = functional.scaled_dot_product_attention(split(q), split(key(tokens)), split(value(tokens)))
+            return (text + image).transpose(1, 2).flatten(2)
+
+        return attend
+
+    def step() -> None:
+        batch = samples.batch(range(_BATCH)).to(device)
+        noise, timesteps = torch.randn_like(batch.latents), torch.randint(1000, (_BATCH,))
+        scale = signal[timesteps, None, None, None].to(device)
+        noisy = scale * batch.latents + (1 - scale.square()).sqrt() * noise
+        image = batch.image[0] * (torch.rand(_BATCH, 1) >= 0.1).to(device)
+        tokens = projector(image)
+        attention = {
+            site.block: replacement(site.heads, *pair, tokens) for site, pair in zip(sites, matrices, strict=True)
+        }
+        options = {"patches_replace": {"attn2": attention}}
+        made = unet(noisy, timesteps.float().to(device), context=batch.text.context, transformer_options=options)
+        loss = functional.mse_loss(made.float(), noise)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss.item()
+
+    return step
+
+
+def training(rounds: int, channels: int = 64) -> list[tuple[str, str]]:
+    """Steps of SD1.5's topology at `channels`, of 256 pixels and batches of 4, in float32."""
+    with torch.inference_mode(False), tempfile.TemporaryDirectory() as folder:
+        unet = make_model("SD1.5", channels).model.diffusion_model.requires_grad_(False)
+        runs = {"plain": _plain(unet), "ours": _ours(unet, Path(folder))}
+        seconds = interleaved_seconds(runs, rounds)
+        middle, low, high = ratio(seconds, "plain", "ours")
+        rows = [("training steps per second, ours against the plain loop", f"{middle:.3f} ({low:.3f} to {high:.3f})")]
+        for name, run in runs.items():
+            with peak() as seen:
+                run()
+            rows.append((f"peak of memory during a training step, {name}", f"+{max(seen):.0f} MiB"))
+    return [*rows, *_with_processes(channels)]
+
+
+def _with_processes(channels: int) -> Iterator[tuple[str, str]]:
+    for count in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(count)]
+            program = [str(_BOOTSTRAP), str(Path(comfy.__path__[0]).parent), __name__.split(".", 1)[1]]
+            command = [*launcher, *_LAUNCH.split()[0 if count > 1 else 1 :], *program, folder, str(channels)]
+            subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+            speed = float(json.loads(Path(folder, "speed.json").read_text("utf-8")))
+        yield (
+            f"pictures trained on per second, {count} process{'es' * (count > 1)}, 1 thread each",
+            f"{speed:.2f}",
+        )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """One process of `accelerate launch`: trains, and writes pictures per second of all processes into the folder."""
+    folder, channels = Path(arguments[0]), int(arguments[1])
+    torch.set_num_threads(1)
+    unet = make_model("SD1.5", channels).model.diffusion_model
+    job = _job(unet, folder, 2**62)
+    accelerator = make_accelerator(job.config, comfy.model_management.get_torch_device().type == "cpu")
+    loop = Training(job, accelerator)
+    loop.train(Watch(should_stop=lambda: loop.step >= 1))
+    started = time.perf_counter()
+    loop.train(Watch(should_stop=lambda: loop.step > _STEPS))
+    seconds = time.perf_counter() - started
+    if accelerator.is_main_process:
+        pictures = _STEPS * _BATCH * accelerator.num_processes
+        Path(folder, "speed.json").write_text(json.dumps(pictures / seconds), encoding="utf-8")

@@ -1,0 +1,85 @@
+"""What people do in the browser with mouse and keyboard: find a template, find a node, connect it, change it, run."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from server_support.page import AS_PROMPT, FIT, OPEN, RUN, SET_WIDGETS, SHOWN, needs_browser
+
+pytestmark = needs_browser
+
+NAME = "01_first_image_prompt"
+PLACE = [440, 560]  # in the workflow, where nothing stands once the node is taken out
+REMOVE = """types => { for (const type of types) {
+    const node = window.app.graph._nodes.find(n => n.type === type); window.app.graph.remove(node) } }"""
+ON_SCREEN = """place => { const canvas = window.app.canvas, box = canvas.canvas.getBoundingClientRect()
+    const [x, y] = canvas.ds.convertOffsetToCanvas(place); return [x + box.left, y + box.top] }"""
+SLOT = """([type, kind, name]) => { const node = window.app.graph._nodes.find(n => n.type === type)
+    return node.getConnectionPos(kind === 'inputs', node[kind].findIndex(slot => slot.name === name)) }"""
+WIDGET = """([type, name]) => { const node = window.app.graph._nodes.find(n => n.type === type)
+    const widget = node.widgets.find(one => one.name === name)
+    return [node.pos[0] + node.size[0] / 2, node.pos[1] + (widget.last_y ?? widget.y) + 10] }"""
+TEMPLATES = "() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')"
+THUMBNAILS = "() => [...document.querySelectorAll('[role=dialog] img')].filter(one => one.naturalWidth).length"
+
+
+@pytest.fixture
+def keep(page, tmp_path):
+    """A function that writes a screenshot."""
+    folder = Path(os.environ.get("IP_ADAPTER_NODES_SCREENSHOTS", tmp_path))
+    return lambda name: page.screenshot(path=folder / f"{name}.png")
+
+
+@pytest.fixture
+def with_a_gap(page, root, demo_table):
+    """The first workflow on the demo family, without the node that encodes the picture."""
+    page.evaluate(OPEN, json.loads((root / "workflows" / f"{NAME}.json").read_text("utf-8")))
+    page.evaluate(SET_WIDGETS, demo_table(NAME))
+    page.evaluate(REMOVE, ["EncodeImagePrompt", "PreviewImage"])
+    page.evaluate(FIT)
+    page.wait_for_timeout(800)  # the view glides there
+    return page
+
+
+def drag(page, start, end):
+    page.mouse.move(*page.evaluate(ON_SCREEN, page.evaluate(SLOT, start)))
+    page.mouse.down()
+    page.mouse.move(*page.evaluate(ON_SCREEN, page.evaluate(SLOT, end)), steps=10)
+    page.mouse.up()
+
+
+def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep):
+    page = with_a_gap
+    page.mouse.dblclick(*page.evaluate(ON_SCREEN, PLACE))
+    page.keyboard.type("encode image prompt", delay=20)
+    page.get_by_text("Encode Image Prompt").first.wait_for()
+    page.wait_for_timeout(1000)  # the list settles
+    keep("by_hand_search")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.app.graph._nodes.some(n => n.type === 'EncodeImagePrompt')")
+    drag(page, ["CLIPVisionLoader", "outputs", "CLIP_VISION"], ["EncodeImagePrompt", "inputs", "clip_vision"])
+    drag(page, ["LoadImage", "outputs", "IMAGE"], ["EncodeImagePrompt", "inputs", "image"])
+    drag(page, ["EncodeImagePrompt", "outputs", "image_prompt"], ["ApplyIPAdapter", "inputs", "image_prompt"])
+    page.mouse.click(*page.evaluate(ON_SCREEN, page.evaluate(WIDGET, ["ApplyIPAdapter", "weight"])))
+    page.locator(".graphdialog input.value").fill("0.85")
+    page.keyboard.press("Enter")
+    (ours,) = (node for node in page.evaluate(AS_PROMPT).values() if node["class_type"] == "ApplyIPAdapter")
+    assert ours["inputs"]["weight"] == 0.85
+    assert page.evaluate(RUN) == "success"
+    page.evaluate(FIT)
+    page.wait_for_function(SHOWN, timeout=30_000)
+    keep("by_hand_run")
+
+
+def test_the_template_browser_offers_ours_with_thumbnails(page, root, keep):
+    page.evaluate(TEMPLATES)
+    dialog = page.locator("[role=dialog]")
+    dialog.get_by_text("ip-adapter-nodes").first.click()
+    dialog.get_by_text("01_first_image_prompt").wait_for()
+    page.wait_for_function(f"() => ({THUMBNAILS})() >= 4")
+    keep("by_hand_templates")
+    dialog.get_by_text("01_first_image_prompt").click()
+    page.wait_for_function("() => window.app.graph._nodes.some(n => n.type === 'EncodeImagePrompt')")
+    content = json.loads((root / "workflows" / f"{NAME}.json").read_text("utf-8"))
+    assert page.evaluate("() => window.app.graph._nodes.length") == len(content["nodes"])

@@ -1,0 +1,138 @@
+"""What the server tells about the nodes, and what a real browser makes of it: names, labels and help in languages."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ip_adapter_nodes.launcher.interface_texts import ENGLISH, as_file, english_texts
+
+BROWSER = os.environ.get("IP_ADAPTER_NODES_BROWSER")
+needs_browser = pytest.mark.skipif(not BROWSER, reason="no browser was found: these tests were not run")
+PACK = "ip-adapter-nodes"
+READY = "window.app && window.app.graph && window.app.extensionManager"
+EMPTY = {"nodes": [], "links": [], "groups": [], "version": 0.4, "last_node_id": 0, "last_link_id": 0}
+PLACE = """async ([type, empty]) => {
+    await window.app.loadGraphData(empty, true, true)
+    const node = LiteGraph.createNode(type)
+    node.pos = [200, 100]
+    window.app.graph.add(node)
+    window.app.canvas.selectNode(node)
+    window.app.canvas.draw(true, true)
+    return {title: node.title,
+            inputs: Object.fromEntries(node.inputs.map(one => [one.name, one.localized_name])),
+            widgets: Object.fromEntries(node.widgets.map(one => [one.name, one.label])),
+            outputs: node.outputs.map(one => one.localized_name)} }"""
+PICTURES = (
+    """() => [...document.querySelectorAll('.node-help-content img')].map(one => one.complete && one.naturalWidth)"""
+)
+SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """A function from a language and what /i18n should say to a page with the frontend; all its failed answers."""
+    contexts = []
+
+    def opened(language, texts=None):
+        server.request("/api/settings", SETTINGS | {"Comfy.Locale": language})
+        context = browser.new_context(viewport={"width": 1500, "height": 900}, locale="en-US")
+        contexts.append(context)
+        context.add_init_script("localStorage.setItem('vueNodesBannerDismissed', 'true')")
+        context.route("**/*", lambda route: route.continue_() if server.url in route.request.url else route.abort())
+        if texts is not None:
+            context.route("**/i18n", lambda route: route.fulfill(json=texts))
+        page = context.new_page()
+        page.failures = []
+        page.on("response", lambda answer: page.failures.append(answer.url) if answer.status >= 400 else None)
+        page.goto(server.url, timeout=120_000)
+        page.wait_for_function(READY, timeout=120_000)
+        page.wait_for_timeout(1500)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    server.request("/api/settings", {"Comfy.Locale": "en"})
+
+
+def texts_of(root, language):
+    return json.loads((root / "locales" / language / "nodeDefs.json").read_text("utf-8"))
+
+
+def keep(page, name, folder):
+    page.screenshot(path=Path(os.environ.get("IP_ADAPTER_NODES_SCREENSHOTS", folder)) / f"{name}.png")
+
+
+def test_the_english_texts_are_those_of_the_schemas(root, server):
+    """If not: `python3 run.py texts`."""
+    assert (root / ENGLISH).read_text("utf-8") == as_file(english_texts(server.object_info()))
+
+
+def test_the_server_hands_out_every_language_and_page(root, server):
+    told = server.get("/i18n")
+    for language in ("en", "zh", "ja"):
+        ours = texts_of(root, language)
+        assert {node: told[language]["nodeDefs"][node] for node in ours} == ours
+    for page in sorted((root / "web").rglob("*.*")):
+        place = page.relative_to(root / "web").as_posix()
+        assert server.request(f"/extensions/{PACK}/{place}") == page.read_bytes()
+
+
+def test_the_host_s_search_is_told_other_names(server):
+    """Where the host's schemas know aliases; elsewhere there is nothing to tell."""
+    info = server.object_info()
+    aliases = {node: set(info[node].get("search_aliases") or ()) for node in ("ApplyIPAdapter", "LoadIPAdapter")}
+    expected = [{"IPAdapter", "IPAdapter Advanced"}, {"IPAdapter Unified Loader"}]
+    known = any("search_aliases" in node for node in info.values())
+    assert [names >= wanted for names, wanted in zip(aliases.values(), expected, strict=True)] == [known, known]
+
+
+@needs_browser
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_and_title_are_in_the_chosen_language(open_page, server, root, tmp_path, language):
+    """The title wherever the frontend keeps any pack's texts, which a text for the host's own sampler tells.
+
+    Some forget those of languages loaded later: https://github.com/Comfy-Org/ComfyUI_frontend/issues/6748
+    """
+    told = server.get("/i18n")
+    told[language]["nodeDefs"]["KSampler"] = {"display_name": "a probe"}
+    page = open_page(language, told)
+    keeps = page.evaluate("LiteGraph.createNode('KSampler').title") == "a probe"
+    shown = texts_of(root, language if keeps else "en")
+    for node in ("ApplyIPAdapter", "LayerWeights"):
+        assert page.evaluate(PLACE, [node, EMPTY])["title"] == shown[node]["display_name"]
+        page.locator("[data-testid=info-button]").click(timeout=10_000)
+        text = (root / "web" / "docs" / node / f"{language}.md").read_text("utf-8")
+        page.locator(".node-help-content h1", has_text=texts_of(root, language)[node]["display_name"]).wait_for()
+        page.wait_for_function(f"({PICTURES})().some(Boolean)", timeout=10_000)
+        assert len(page.evaluate(PICTURES)) == 1
+        assert page.locator(".node-help-content li").count() == text.count("\n- ")
+        keep(page, f"help_{node}_{language}", tmp_path)
+    assert [url for url in page.failures if PACK in url] == []
+
+
+@needs_browser
+def test_a_node_speaks_chinese(open_page, root, tmp_path):
+    """Under the language that every frontend has loaded at start and so keeps."""
+    texts = texts_of(root, "zh")
+    page = open_page("en", {"en": {"nodeDefs": texts}})
+    for node in ("ApplyIPAdapter", "AnalyzeFaces"):
+        ours, shown = texts[node], page.evaluate(PLACE, [node, EMPTY])
+        names = {key: entry["name"] for key, entry in ours["inputs"].items()}
+        assert shown["title"] == ours["display_name"]
+        assert shown["inputs"] == names
+        assert shown["widgets"] == {key: names[key] for key in shown["widgets"]}
+        assert shown["outputs"] == [entry["name"] for entry in ours["outputs"].values()]
+        keep(page, f"node_{node}", tmp_path)
+    assert names["confidence"] == "置信度"
