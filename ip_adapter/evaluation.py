@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..models.shapes import Float
 from .errors import SettingError
 from .metrics import Mean, clip_i, clip_t
-from .training.pictures import PICTURE_TYPES, Captioned, centre_crop, find_pictures, read_picture
+from .training.pictures import PICTURE_TYPES, Captioned, centre_crop, find_pictures, read_picture, save_picture
 
 _CELL, _ROWS, _COLUMNS = 160, 12, 9
 
@@ -110,11 +109,3 @@ def save_grid(cases: Sequence[Case], file: Path) -> None:
     white = torch.ones(3, _CELL, _CELL)
     strips = [torch.cat([*line, *[white] * (columns - len(line))], dim=2) for line in lines]
     save_picture(torch.cat(strips, dim=1), file)
-
-
-def save_picture(picture: Float[Tensor, "3 height width"], file: Path) -> None:
-    """A picture in [0, 1] as PNG."""
-    from PIL import Image
-
-    pixels = (picture.movedim(0, -1) * 255).round().byte().contiguous()
-    Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), bytes(pixels.flatten().tolist())).save(file)

@@ -13,6 +13,7 @@ NAMED = re.compile(r"<a\s+(?:id|name)=\"([^\"]+)\"")
 ELSEWHERE = re.compile(r"^[a-z][a-z0-9+.-]*:")
 ROW = re.compile(r"^\| \[?`(\d\d_\w+)`[^|]*\| ([^|]+\?) \|$", re.MULTILINE)
 BOLD = re.compile(r"\*\*([^*]+)\*\*")
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 HELP_PAGES = Path("web/docs")  # the frontend resolves links of NODE/LANGUAGE.md against this folder
 
 
@@ -58,6 +59,11 @@ def test_every_relative_link_and_anchor_leads_somewhere(root):
     assert [line for page in pages for line in broken(root, page)] == []
 
 
+def test_the_readme_leads_to_every_page(root):
+    linked = {link.partition("#")[0] for link in links((root / "README.md").read_text("utf-8"))}
+    assert {page.relative_to(root).as_posix() for page in (root / "docs").glob("*.md")} <= linked
+
+
 def test_broken_links_would_be_found(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "there.md").write_text("# A `b`: c, d\n```\n# no heading\n```\n## Twice\n## Twice\n", "utf-8")
@@ -91,3 +97,13 @@ def test_the_table_of_the_incumbents_nodes_names_ours_as_they_are(root, nodes):
     answers = {name for row in re.findall(r"^\| `.*", text, re.MULTILINE) for name in BOLD.findall(row)}
     assert answers - {"Load CLIP Vision"} <= nodes
     assert len(answers) > 10
+
+
+def test_figures_of_the_performance_page_stand_in_the_measurements(root):
+    measured = set(NUMBER.findall((root / "benchmarks" / "RESULTS.md").read_text("utf-8")))
+    rows = re.findall(
+        r"^\| [^|]+ \| ([^|]+) \| RESULTS \|$", (root / "docs" / "performance.md").read_text("utf-8"), re.MULTILINE
+    )
+    quoted = {number for cell in rows for number in NUMBER.findall(cell)}
+    assert len(quoted) >= 5
+    assert quoted - measured - {f"{float(number):g}" for number in measured} == set()

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from ..adapter import Adapter
-from ..evaluation import save_picture
 from ..prompts.encoder import EncodeChoice, Reference
-from ..training.pictures import Captioned, read_picture
+from ..training.pictures import Captioned, read_picture, save_picture
 from .apply import Settings, apply
 from .encode import encode_prompt
 from .training import Loaded, escaped

@@ -108,12 +108,7 @@ def _training(wires: Wires, pictures: TrainingPictures, config: TrainingConfig) 
     job = job_of(base, encoders, samples, config, wires.start)
     comfy.model_management.unload_all_models()
     training = Training(job, Alone(comfy.model_management.get_torch_device()))
-
-    def should_stop() -> bool:
-        progress()  # raises where the user has cancelled
-        return False
-
-    training.train(Watch(should_stop=should_stop))
+    training.train(Watch(stepped=lambda _: progress()))  # which raises where the user has cancelled
     return training
 
 

@@ -4,7 +4,7 @@ import logging
 import signal
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..training.loop import RESULT, Job, Outcome, Progress, Training, Watch, mak
 from ..training.pictures import Account
 from ..training.samples import Encoded, Samples, cached
 from ..training.sources import find_data
+from ..training.validation import Decode, Validation
 from .training import (
     HostEncoders,
     is_on_cpu,
@@ -75,16 +76,16 @@ def _train(config: TrainingConfig, signals: _Signals) -> int:
     is_first = accelerator.is_main_process
     if not is_first:
         log.setLevel(logging.ERROR)
-    job, account = _job(config, accelerator, signals)
+    job, account, decode = _job(config, accelerator, signals)
     training = Training(job, accelerator)
     log.info("Training from step %d to %d on %s.", training.step, config.steps, training.device)
-    outcome = training.run(Watch(_report, lambda: signals.asked))
+    outcome = training.run(Watch(_report, lambda: signals.asked, _drawing(training, decode)))
     log.info("%s at step %d: %s", outcome.value.capitalize(), training.step, config.output / RESULT)
     log.info("%s.", account)
     return FINISHED if outcome is Outcome.FINISHED else INTERRUPTED
 
 
-def _job(config: TrainingConfig, accelerator: Any, signals: _Signals) -> tuple[Job, Account]:
+def _job(config: TrainingConfig, accelerator: Any, signals: _Signals) -> tuple[Job, Account, Decode]:
     loaded = load_checkpoint(config.base)
     vision = None if config.image_encoder is None else load_clip_vision(config.image_encoder)
     analyser = None if config.face_models is None else load_face_models(config.face_models)
@@ -96,7 +97,21 @@ def _job(config: TrainingConfig, accelerator: Any, signals: _Signals) -> tuple[J
         samples, account = _samples(config, encoders, signals)
     job = job_of(base, encoders, samples, config, start)
     comfy.model_management.unload_all_models()
-    return job, account
+    return job, account, encoders.decode
+
+
+def _drawing(training: Training, decode: Decode) -> Callable[[int], None]:
+    """Draws the held-out pictures when it is their turn, in the first process."""
+    job, every = training.job, training.config.draw_every
+    if job.held_out is None or not every or not training.accelerator.is_main_process:
+        return lambda _: None
+    validation, adapter = Validation(job.base, job.held_out, job.nothing, decode), training.objective.adapter
+
+    def draw(step: int) -> None:
+        if step % every == 0 or step == training.config.steps:
+            validation.save(adapter, training.config.output, step)
+
+    return draw
 
 
 def _identity(config: TrainingConfig) -> str:

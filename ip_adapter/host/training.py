@@ -108,6 +108,12 @@ class HostEncoders:
     def nothing(self) -> Nothing:
         return Nothing(self._text(""), self.reader.nothing())
 
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures (n, 3, height, width) in [0, 1] of what `encode` gives as latents."""
+        plain = self.loaded.model.model.process_latent_out(latents)
+        return self.loaded.vae.decode(plain).movedim(-1, 1).clamp(0, 1).float().cpu()
+
     def _latents(self, picture: Tensor) -> Tensor:
         pixels = centre_crop(picture, self.resolution).movedim(1, -1)
         return self.loaded.model.model.process_latent_in(self.loaded.vae.encode(pixels)).float().cpu()

@@ -77,6 +77,7 @@ class TrainingConfig:
     save_every: int = 500  # at most so many steps are lost when the machine fails
     log_every: int = 10
     measure_every: int = 500
+    draw_every: int = 0  # held-out pictures are drawn after so many steps; 0 draws none
     result: Precision = Precision.FLOAT16  # of the numbers in the adapter's file
     tracker: Tracker = Tracker.NONE
     custom_nodes: tuple[Path, ...] = ()  # packs that the host needs to know this base
@@ -89,6 +90,8 @@ class TrainingConfig:
         for name, wanted in (("image_encoder", reads(self.kind).stage), ("face_models", reads(self.kind).face)):
             if wanted is not None and getattr(self, name) is None:
                 raise SettingError(f"Expected {name}, which adapters of kind {self.kind.value} read through. Add it.")
+        if self.draw_every and not self.held_out:
+            raise SettingError("Expected held_out to be at least 1 where draw_every is: those pictures are drawn.")
         Drops(self.drop_picture, self.drop_text, self.drop_both)
 
     @property
@@ -139,7 +142,7 @@ _RULES: Mapping[tuple[str, ...], Rule] = {
         "at least 1",
         lambda value: value >= 1,
     ),
-    ("tokens", "warmup_steps", "held_out", "seed", "min_snr", "weight_decay", "largest_gradient"): (
+    ("tokens", "warmup_steps", "held_out", "draw_every", "seed", "min_snr", "weight_decay", "largest_gradient"): (
         "0 or more",
         lambda value: 0 <= value < float("inf"),
     ),

@@ -10,6 +10,7 @@ from torch import Tensor
 from ...models.shapes import Float
 from ..weights.plot import BLUE, FAINT, INK, VERMILION, Canvas
 from .atomic import replaced
+from .pictures import save_picture
 
 HEADINGS = ("step", "loss", "held_out", "learning_rate")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 800, 420, 70, 20, 40, 45
@@ -53,19 +54,11 @@ class Curve:
             writer.writerows(["" if value is None else value for value in astuple(point)] for point in self.points)
         if self.points:
             with replaced(picture) as part:
-                _save_picture(plot(self.points), part)
+                save_picture(plot(self.points)[0].movedim(-1, 0), part)
 
 
 def _number(text: str) -> float | None:
     return float(text) if text else None
-
-
-def _save_picture(image: Tensor, path: Path) -> None:
-    from PIL import Image
-
-    pixels = (image[0] * 255).round().byte().contiguous()
-    height, width, _ = pixels.shape
-    Image.frombytes("RGB", (width, height), bytes(pixels.flatten().tolist())).save(path, "PNG")
 
 
 def plot(points: Sequence[Point]) -> Float[Tensor, "1 height width 3"]:

@@ -59,10 +59,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told of the progress, and who can ask a training to stop after the step it is at."""
+    """Who is told of the progress and of every step, and who can ask a training to stop after the step it is at."""
 
     report: Callable[[Progress], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
+    stepped: Callable[[int], None] = lambda _: None
 
 
 def make_accelerator(config: TrainingConfig, on_cpu: bool) -> Any:
@@ -132,6 +133,7 @@ class Training:
                 watch.report(Progress(self._point(), self.config.steps, seconds))
             if self.step % self.config.save_every == 0:
                 self.save()
+            watch.stepped(self.step)
 
     def weights(self) -> dict[str, Tensor]:
         """The trained tensors under their published names: the moving average, where one is kept."""

@@ -38,6 +38,13 @@ class Noising:
         signal, sigma = (values.to(latents.device)[timesteps, None, None, None] for values in (self.signal, self.noise))
         return signal * latents + sigma * noise, _TARGETS[self.prediction](latents, noise, signal, sigma)
 
+    def parts(self, noisy: Tensor, predicted: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
+        """The clean latents and the noise that a prediction takes noisy latents to consist of."""
+        signal, sigma = float(self.signal[timestep]), float(self.noise[timestep])
+        if self.prediction is Prediction.NOISE:
+            return (noisy - sigma * predicted) / signal, predicted
+        return signal * noisy - sigma * predicted, sigma * noisy + signal * predicted
+
     def min_snr_weights(self, timesteps: Tensor, gamma: float) -> Float[Tensor, " batch"]:
         """`min(SNR, gamma)` in units of the model's own prediction: `/ SNR` for noise, `/ (SNR + 1)` for velocity.
 

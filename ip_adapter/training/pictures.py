@@ -150,6 +150,14 @@ def read_picture(source: Path | BinaryIO) -> Float[Tensor, "1 3 height width"]:
     return values.reshape(1, picture.height, picture.width, 3).movedim(-1, 1).float() / 255
 
 
+def save_picture(picture: Float[Tensor, "3 height width"], file: Path) -> None:
+    """Writes a picture in [0, 1] as PNG, whatever the file's name."""
+    from PIL import Image
+
+    pixels = (picture.movedim(0, -1) * 255).round().byte().contiguous()
+    Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), bytes(pixels.flatten().tolist())).save(file, "PNG")
+
+
 def centre_crop(picture: Tensor, size: int) -> Float[Tensor, "1 3 size size"]:
     """The middle of the picture after its shorter side has been scaled to `size`, as the paper prepares pictures."""
     return fitted(picture, size, Fit.CROP)

@@ -18,7 +18,17 @@ from .errors import TrainingError
 from .trainable import TrainableAdapter
 
 # What may be changed between two starts, since no step depends on it.
-_CHANGEABLE = {"steps", "save_every", "log_every", "measure_every", "result", "tracker", "custom_nodes", "output"}
+_CHANGEABLE = {
+    "steps",
+    "save_every",
+    "log_every",
+    "measure_every",
+    "draw_every",
+    "result",
+    "tracker",
+    "custom_nodes",
+    "output",
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,6 +102,7 @@ EVALUATE = host_command(
     "ip_adapter.host.evaluate_command",
     "measure how much pictures follow references and captions",
     "Set everything up and measure CLIP-I and CLIP-T inside the host: run.py evaluate PICTURES REFERENCES "
-    "--image-encoder FILE [--text-encoder FILE] [--output FOLDER]. Exit status: 0 fine, 1 an error that is explained, "
+    "--image-encoder FILE [--text-encoder FILE] [--output FOLDER]; with --adapter FILE --base FILE it draws them first "
+    "by the paper's protocol. Exit status: 0 fine, 1 an error that is explained, "
     "2 a wrong command line, 130 interrupted.",
 )

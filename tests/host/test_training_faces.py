@@ -88,7 +88,11 @@ def test_the_command_trains_a_face_adapter_and_goes_on_from_one(
     command = importlib.import_module("ip_adapter_nodes.ip_adapter.host.train_command")
     monkeypatch.setattr(command.signal, "signal", lambda *_: None)
     kind = Kind.FACEID_PLUS.value
-    assert command.main([write_settings(tmp_path, root, pack, kind=kind)]) == 0
+    assert command.main([write_settings(tmp_path, root, pack, kind=kind, held_out=1, draw_every=2)]) == 0
+    with Image.open(tmp_path / "out" / "pictures" / "000002.png") as drawn:
+        assert drawn.size == (64, 3 * 64)
+        rows = [drawn.crop((0, top, 64, top + 64)).tobytes() for top in (0, 64, 128)]
+    assert len(set(rows)) == 3  # the sample, without text, with text
     told = capsys.readouterr().err
     assert "2 pictures used; 0 broken and skipped; 1 without a face skipped (nobody.png)" in told
     first = tmp_path / "out" / "ip_adapter.safetensors"

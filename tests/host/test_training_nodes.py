@@ -9,6 +9,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from factories import relative_error
+from host_support.clip import tiny_clip_vision
 from host_support.sampling import sample, text
 from host_support.state import digests
 from host_support.training import config, job
@@ -16,6 +17,8 @@ from ip_adapter_nodes.demo import world
 from ip_adapter_nodes.demo.studio import Studio, as_image
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongEncoderError, WrongPromptError
+from ip_adapter_nodes.ip_adapter.host.clip_text import text_features
+from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, fitted
 from ip_adapter_nodes.ip_adapter.training.alone import Alone
 from ip_adapter_nodes.ip_adapter.training.loop import Training, Watch, make_accelerator
 from ip_adapter_nodes.nodes.apply import ApplyIPAdapter
@@ -184,12 +187,26 @@ def test_similarities_are_cosines_of_the_encoders_embeddings(studio, images):
         EvaluateImagePrompt.execute([studio.encoder], [made], [images[0][:3]])
 
 
-def test_a_text_encoder_of_another_width_or_none_is_refused(studio, images):
-    encode = studio.clip.cond_stage_model.clip_demo.transformer.text_projection
-    vision = studio.encoder.encode_image(images[0][:1]).image_embeds
-    if encode.weight.shape[0] == vision.shape[-1]:
-        number, _ = EvaluateTextPrompt.execute([studio.encoder], [studio.clip], [images[0][:1]], ["a star"]).result
-        assert 0 <= number <= 2.5
-    else:
-        with pytest.raises(WrongEncoderError, match="Expected image and text encoder of one CLIP"):
-            EvaluateTextPrompt.execute([studio.encoder], [studio.clip], [images[0][:1]], ["a star"])
+def test_clipscore_is_the_formula_and_another_clip_is_refused(studio, images):
+    projection = studio.clip.cond_stage_model.clip_demo.transformer.text_projection.weight
+    vision, shown = tiny_clip_vision(pooled_width=projection.shape[0]), [images[0][:1], images[0][1:2]]
+    number, table = EvaluateTextPrompt.execute([vision], [studio.clip], shown, ["a red star", "a blue ring"]).result
+    side = vision.image_size
+    squares = [fitted(image.movedim(-1, 1), side, Fit.CROP).movedim(1, -1) for image in shown]
+    pictures = [vision.encode_image(square, crop=False).image_embeds.flatten() for square in squares]
+    texts = [text_features(studio.clip, caption).flatten() for caption in ("a red star", "a blue ring")]
+    cosines = [float(one @ other / (one.norm() * other.norm())) for one, other in zip(pictures, texts, strict=True)]
+    assert number == pytest.approx(sum(2.5 * max(cosine, 0) for cosine in cosines) / 2, abs=1e-5)
+    assert table.splitlines()[3].startswith("| 2 | 2 | ")
+    with pytest.raises(
+        WrongEncoderError, match="Expected image and text encoder of one CLIP, got embeddings of width 48"
+    ):
+        EvaluateTextPrompt.execute([tiny_clip_vision()], [studio.clip], shown, ["a star"])
+
+
+def test_a_text_encoder_without_projection_is_refused(studio, images, monkeypatch):
+    """The host puts the identity where a file holds none."""
+    layer = studio.clip.cond_stage_model.clip_demo.transformer.text_projection
+    monkeypatch.setattr(layer, "weight", torch.nn.Parameter(torch.eye(*layer.weight.shape)))
+    with pytest.raises(WrongEncoderError, match="has no text_projection into the space of pictures"):
+        EvaluateTextPrompt.execute([studio.encoder], [studio.clip], [images[0][:1]], ["a star"])

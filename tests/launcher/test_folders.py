@@ -30,6 +30,7 @@ def test_the_pack_and_its_weights_are_linked_in(pack, odd_folder):
         assert (base / "custom_nodes/ip-adapter-demo/__init__.py").read_text() == "demo/__init__.py"
         checkpoint = base / "models/checkpoints/demo_checkpoint.safetensors"
         assert checkpoint.read_text() == "demo/weights/demo_checkpoint.safetensors"
+        assert len(list((base / "models/controlnet").iterdir())) == 2
         assert (base / "models/clip_vision/demo_clip_vision.safetensors").is_file()
         assert [path.name for path in (base / "models/ipadapter").iterdir()] == ["demo_faceid.safetensors"]
         assert (base / "models/insightface/models/demo/demo_detector.onnx").is_file()

@@ -66,7 +66,8 @@ def running(installed):
 
 
 def test_the_archive_holds_what_runs_and_nothing_else(packed, archive):
-    assert {Path(name).parts[0] for name in packed} >= {"__init__.py", "nodes", "ip_adapter", "models", "workflows"}
+    wanted = {"__init__.py", "nodes", "ip_adapter", "models", "workflows", "locales", "web"}
+    assert {Path(name).parts[0] for name in packed} >= wanted
     assert {Path(name).parts[0] for name in packed} & {"tests", "demo", "benchmarks", ".ci"} == set()
     assert archive.stat().st_size < 3_000_000
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,17 @@ BROWSER = os.environ.get("IP_ADAPTER_NODES_BROWSER")
 needs_browser = pytest.mark.skipif(not BROWSER, reason="no browser was found: these tests were not run")
 PACK = "ip-adapter-nodes"
 READY = "window.app && window.app.graph && window.app.extensionManager"
-EMPTY = {"nodes": [], "links": [], "groups": [], "version": 0.4, "last_node_id": 0, "last_link_id": 0}
-PLACE = """async ([type, empty]) => {
-    await window.app.loadGraphData(empty, true, true)
+PLACE = """type => {
+    const {graph, canvas} = window.app
+    graph.clear()
     const node = LiteGraph.createNode(type)
-    node.pos = [200, 100]
-    window.app.graph.add(node)
-    window.app.canvas.selectNode(node)
-    window.app.canvas.draw(true, true)
+    graph.add(node)
+    Object.assign(canvas.ds, {scale: 1, offset: [600, 250]})
+    canvas.selectNode(node)
+    canvas.draw(true, true)
     return {title: node.title,
             inputs: Object.fromEntries(node.inputs.map(one => [one.name, one.localized_name])),
-            widgets: Object.fromEntries(node.widgets.map(one => [one.name, one.label])),
+            widgets: Object.fromEntries((node.widgets ?? []).map(one => [one.name, one.label])),
             outputs: node.outputs.map(one => one.localized_name)} }"""
 PICTURES = (
     """() => [...document.querySelectorAll('.node-help-content img')].map(one => one.complete && one.naturalWidth)"""
@@ -79,6 +80,25 @@ def test_the_english_texts_are_those_of_the_schemas(root, server):
     assert (root / ENGLISH).read_text("utf-8") == as_file(english_texts(server.object_info()))
 
 
+def options_named(spec, tooltip):
+    """Options of an input that its tooltip speaks of."""
+    options = spec[1].get("options") or (spec[0] if isinstance(spec[0], list) else [])
+    return [name for name in map(str, options) if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", tooltip)]
+
+
+@pytest.mark.parametrize("language", ["zh", "ja"])
+def test_options_that_are_explained_are_named_as_the_widget_shows_them(root, server, language):
+    english, other, info = texts_of(root, "en"), texts_of(root, language), server.object_info()
+    explained = 0
+    for node, texts in english.items():
+        inputs = info[node]["input"]["required"] | info[node]["input"].get("optional", {})
+        for name, entry in texts["inputs"].items():
+            named = options_named(inputs[name], entry["tooltip"])
+            explained += len(named)
+            assert [one for one in named if one not in other[node]["inputs"][name]["tooltip"]] == [], (node, name)
+    assert explained > 30
+
+
 def test_the_server_hands_out_every_language_and_page(root, server):
     told = server.get("/i18n")
     for language in ("en", "zh", "ja"):
@@ -110,14 +130,14 @@ def test_help_and_title_are_in_the_chosen_language(open_page, server, root, tmp_
     page = open_page(language, told)
     keeps = page.evaluate("LiteGraph.createNode('KSampler').title") == "a probe"
     shown = texts_of(root, language if keeps else "en")
-    for node in ("ApplyIPAdapter", "LayerWeights"):
-        assert page.evaluate(PLACE, [node, EMPTY])["title"] == shown[node]["display_name"]
+    for node in sorted(shown) if language == "en" else ("ApplyIPAdapter", "LayerWeights"):
+        assert page.evaluate(PLACE, node)["title"] == shown[node]["display_name"]
         page.locator("[data-testid=info-button]").click(timeout=10_000)
         text = (root / "web" / "docs" / node / f"{language}.md").read_text("utf-8")
         page.locator(".node-help-content h1", has_text=texts_of(root, language)[node]["display_name"]).wait_for()
         page.wait_for_function(f"({PICTURES})().some(Boolean)", timeout=10_000)
         assert len(page.evaluate(PICTURES)) == 1
-        assert page.locator(".node-help-content li").count() == text.count("\n- ")
+        assert page.locator(".node-help-content li").count() == len(re.findall(r"^(?:- |\d\. )", text, re.MULTILINE))
         keep(page, f"help_{node}_{language}", tmp_path)
     assert [url for url in page.failures if PACK in url] == []
 
@@ -128,7 +148,7 @@ def test_a_node_speaks_chinese(open_page, root, tmp_path):
     texts = texts_of(root, "zh")
     page = open_page("en", {"en": {"nodeDefs": texts}})
     for node in ("ApplyIPAdapter", "AnalyzeFaces"):
-        ours, shown = texts[node], page.evaluate(PLACE, [node, EMPTY])
+        ours, shown = texts[node], page.evaluate(PLACE, node)
         names = {key: entry["name"] for key, entry in ours["inputs"].items()}
         assert shown["title"] == ours["display_name"]
         assert shown["inputs"] == names

@@ -9,6 +9,7 @@ from ip_adapter_nodes.demo import world
 from ip_adapter_nodes.launcher.client import PromptFailedError
 from PIL import Image
 
+FAST = {"KSampler.steps": 4}
 TRAINING = {
     "kind": "standard",
     "steps": 4,
@@ -38,7 +39,7 @@ def trained_graph(demo_graph, data):
     """The first workflow with an adapter that is trained in place of the one that is loaded."""
 
     def graph(**changes):
-        nodes = demo_graph("01_first_image_prompt")
+        nodes = demo_graph("01_first_image_prompt", **FAST)
         ids = {node["class_type"]: key for key, node in nodes.items()}
         checkpoint = ids["CheckpointLoaderSimple"]
         wires = {name: [checkpoint, number] for number, name in enumerate(("model", "clip", "vae"))}
@@ -67,13 +68,13 @@ def test_a_workflow_trains_its_adapter_and_draws_with_it(server, trained_graph, 
     assert Path(report.splitlines()[0].removeprefix("4 steps, saved as ")).is_file()
     listed = server.object_info()["LoadIPAdapter"]["input"]["required"]["file"]
     assert "served_00001_.safetensors" in str(listed)
-    again = draw(demo_graph("01_first_image_prompt", **{"LoadIPAdapter.file": "served_00001_.safetensors"}))
+    again = draw(demo_graph("01_first_image_prompt", **FAST, **{"LoadIPAdapter.file": "served_00001_.safetensors"}))
     assert torch.equal(draw(trained_graph()), again)
-    assert not torch.equal(draw(demo_graph("01_first_image_prompt")), again)
+    assert not torch.equal(draw(demo_graph("01_first_image_prompt", **FAST)), again)
 
 
 def test_cancelling_leaves_nothing_and_the_server_goes_on(server, trained_graph, draw, demo_graph):
-    expected, adapters = draw(demo_graph("01_first_image_prompt")), files(server, "output/ipadapter")
+    expected, adapters = draw(demo_graph("01_first_image_prompt", **FAST)), files(server, "output/ipadapter")
     ticket = server.queue(trained_graph(steps=1_000_000, name="cancelled"))
     until = time.monotonic() + 300
     while not list((server.base_directory / "temp").glob("*/*.safetensors")):
@@ -84,4 +85,4 @@ def test_cancelling_leaves_nothing_and_the_server_goes_on(server, trained_graph,
         server.wait(ticket)
     assert not [path for path in (server.base_directory / "temp").iterdir() if path.is_dir()]
     assert files(server, "output/ipadapter") == adapters
-    assert torch.equal(draw(demo_graph("01_first_image_prompt", **{"KSampler.steps": 20})), expected)
+    assert torch.equal(draw(demo_graph("01_first_image_prompt", **FAST)), expected)

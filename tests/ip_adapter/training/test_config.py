@@ -70,6 +70,7 @@ WRONG = {
     "not a number": ({"learning_rate": "nan"}, "Expected learning_rate to be above 0 and at most 1, got nan"),
     "size": ({"resolution": "500"}, "Expected resolution to be a multiple of 64, got 500"),
     "average": ({"ema": "1"}, "Expected ema to be at least 0 and below 1"),
+    "nothing to draw": ({"draw_every": "5"}, "Expected held_out to be at least 1 where draw_every is"),
     "drops": ({"drop_text": "0.95"}, "sum to 1 at most"),
     "missing file": ({"base": '"other.safetensors"'}, "Expected base to be there, but .*other.safetensors is not"),
     "missing folder": ({"data": '"base.safetensors"'}, "Expected data to be a folder of pictures, or a file of .tar"),

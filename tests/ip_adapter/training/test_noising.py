@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 from ip_adapter_nodes.ip_adapter.training.noising import Noising, Prediction
+from ip_adapter_nodes.ip_adapter.training.validation import ddim
 
 TIMESTEPS = 1000
 
@@ -42,3 +43,26 @@ def test_min_snr_weights_by_the_formula(scheduler, prediction):
 def test_a_timestep_without_signal_has_a_finite_weight():
     schedule = Noising(torch.tensor([0.0]), torch.tensor([1.0]), Prediction.NOISE)
     assert schedule.min_snr_weights(torch.tensor([0]), 5.0).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("prediction", Prediction)
+def test_a_prediction_is_taken_apart_and_followed_to_the_end(scheduler, generator, prediction):
+    """A model that knows the picture leads from any noise to it; another one where its last guess lies."""
+    schedule, (latents, noise) = noising(scheduler, prediction), torch.randn(2, 3, 4, 8, 8, generator=generator)
+    seen = []
+
+    def knowing(noisy, timesteps):
+        seen.append(int(timesteps[0]))
+        assert timesteps.tolist() == seen[-1:] * 3
+        kept = scheduler.alphas_cumprod[seen[-1]]
+        rest = (noisy - kept.sqrt() * latents) / (1 - kept).sqrt()
+        return rest if prediction is Prediction.NOISE else kept.sqrt() * rest - (1 - kept).sqrt() * latents
+
+    torch.testing.assert_close(ddim(schedule, noise, knowing), latents, rtol=1e-3, atol=1e-3)
+    assert (seen[0], seen[-1]) == (TIMESTEPS - 1, 0)
+    assert seen == sorted(set(seen), reverse=True)
+    kept = scheduler.alphas_cumprod[600]
+    noisy, target = schedule.noisy(latents, noise, torch.tensor([600] * 3))
+    for part, expected in zip(schedule.parts(noisy, target, 600), (latents, noise), strict=True):
+        torch.testing.assert_close(part, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(noisy, kept.sqrt() * latents + (1 - kept).sqrt() * noise)
