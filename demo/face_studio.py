@@ -38,7 +38,13 @@ class FaceStudio(Studio):
 
     def faces(self, images: Tensor, missing: str = "error") -> Any:
         """FACES of photographs, the largest of each host IMAGE."""
-        options = {"which": ["largest"], "index": [0], "size": [640], "confidence": [0.5], "missing": [missing]}
+        options: dict[str, Any] = {
+            "which": ["largest"],
+            "index": [0],
+            "size": [640],
+            "confidence": [0.5],
+            "missing": [missing],
+        }
         return AnalyzeFaces.execute([self.analysis], [images], **options).result[0]
 
     def with_faces(self, faces: Any, weights: FaceWeights) -> Any:

@@ -7,11 +7,12 @@ from ..models.face import FaceConfig, FacePerceiverConfig
 from ..models.linear import LinearConfig
 from ..models.mlp import MlpConfig
 from ..models.resampler import ResamplerConfig
+from .choice import Choice
 
 ProjectorConfig = LinearConfig | ResamplerConfig | MlpConfig | FaceConfig | FacePerceiverConfig
 
 
-class Kind(str, Enum):
+class Kind(Choice):
     """The family of an adapter, which decides how its features are made and projected."""
 
     STANDARD = "standard"

@@ -89,6 +89,8 @@ class Client:
             raise _rejection(error.read(), error.code) from error
         except OSError as error:
             raise LauncherError(f"Queueing a workflow: {error}. {self.explain()}") from error
+        if answer.get("node_errors"):  # of some outputs; the server runs the others, and theirs would be missing
+            raise _rejection(json.dumps(answer).encode(), 200)
         return answer["prompt_id"]
 
     def wait(self, prompt_id: str, timeout: float = 600.0, report: Report = ignore) -> Entry:

@@ -5,7 +5,6 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.adapter import Adapter
 from ..ip_adapter.recognition.variant import AUTO, VARIANTS
 from . import sockets
 from .aliases import also_found_as
@@ -37,9 +36,10 @@ class LoadIPAdapter(io.ComfyNode):
                     options=list(VARIANTS),
                     default=AUTO,
                     tooltip="What the tensors of some FaceID files cannot tell. Leave it on auto unless the result is "
-                    "wrong; the log says what was decided, and why.",
+                    "wrong; the node and the log say what was decided, and why.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[sockets.IPAdapter.Output(display_name="ip_adapter", tooltip="The adapter, for Apply IP-Adapter.")],
         )
 
@@ -49,7 +49,7 @@ class LoadIPAdapter(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str, variant: str) -> io.NodeOutput:
-        return io.NodeOutput(Adapter.load(host.adapter_path(file), variant))
+        return io.NodeOutput(host.load_adapter(file, variant, cls.hidden and cls.hidden.unique_id))
 
 
 NODES = [LoadIPAdapter]

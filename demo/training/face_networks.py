@@ -42,6 +42,7 @@ class Detector(nn.Module):
         self.head = nn.Conv2d(self.INNER, self.INNER, 3, padding=1, bias=False)
         self.norms = nn.ModuleList(_norm(self.INNER) for _ in STRIDES)  # levels differ too much for one
         self.last = nn.Conv2d(self.INNER, sum(OUTPUTS), 1)
+        assert self.last.bias is not None
         nn.init.constant_(self.last.bias[:1], -4.0)  # objects are rare among places
 
     def levels(self, pictures: Tensor) -> list[Tensor]:

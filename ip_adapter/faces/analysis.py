@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import torch
 from torch import Tensor
 
+from ..choice import Choice
 from ..errors import FaceError, SettingError
 from ..prompts.preprocess import as_pictures
 from .alignment import RECOGNISED, aligned, crops_of
@@ -16,7 +16,7 @@ from .face import Face, Faces, neutral_face
 from .selection import Which, chosen, inside, mask_for_each, masks_for_all, ordered
 
 
-class Missing(str, Enum):
+class Missing(Choice):
     """What to do about a picture without the face that was asked for."""
 
     ERROR = "error"

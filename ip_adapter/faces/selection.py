@@ -1,18 +1,18 @@
 """Which of the faces in a picture: an order, and a position in it."""
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
+from ..choice import Choice
 from ..errors import PictureError
 from .detection import Detections
 
 
-class Which(str, Enum):
+class Which(Choice):
     """The order in which faces are counted, and whether one of them is meant or all."""
 
     LARGEST = "largest"

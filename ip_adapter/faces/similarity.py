@@ -1,15 +1,14 @@
 """How alike faces are to a recogniser: the cosine of their embeddings."""
 
-from enum import Enum
-
 from torch import Tensor
 
 from ...models.shapes import Float
+from ..choice import Choice
 from ..errors import FaceError
 from .face import Faces
 
 
-class Measure(str, Enum):
+class Measure(Choice):
     """One number for two groups of faces."""
 
     BEST = "best"  # of all pairs

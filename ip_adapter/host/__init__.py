@@ -7,7 +7,7 @@ from .apply_face import apply_face as apply_face
 from .encode import EncodeChoice as EncodeChoice
 from .encode import encode_prompt as encode_prompt
 from .files import adapter_files as adapter_files
-from .files import adapter_path as adapter_path
 from .files import file_stamp as file_stamp
+from .files import load_adapter as load_adapter
 from .files import register_folder as register_folder
 from .layers import sites_of as sites_of

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import folder_paths
 
+from ..adapter import Adapter
 from ..errors import AdapterFileError
 from ..recognition.checkpoint import EXTENSIONS
+from ..recognition.summary import summary
+from .said import say
 
 FOLDER = "ipadapter"
 
@@ -24,6 +27,16 @@ def register_folder() -> None:
 def adapter_files() -> list[str]:
     """Names of the files in every `ipadapter` folder, for a combo."""
     return folder_paths.get_filename_list(FOLDER)
+
+
+def load_adapter(file: str, variant: str, node: str | None) -> Adapter:
+    """The adapter of a listed file; the log and the node with this id say what it is and which rule decided.
+
+    Raises AdapterFileError, NotAnAdapterError, or SettingError for a wrong variant.
+    """
+    adapter = Adapter.load(adapter_path(file), variant)
+    say(f"{file}: {summary(adapter.spec)}", node)
+    return adapter
 
 
 def adapter_path(file: str) -> Path:

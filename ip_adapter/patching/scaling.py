@@ -1,15 +1,14 @@
 """How a weight enters the image branch: in its values alone, or in its keys too."""
 
-from enum import Enum
-
 from torch import Tensor
 
 from ...models.shapes import Float
+from ..choice import Choice
 
 _FULL_WIDTH = 1280  # of the deepest sites
 
 
-class Scaling(str, Enum):
+class Scaling(Choice):
     """The choices of ComfyUI_IPAdapter_plus, by its names; w is the weight, of a site and token.
 
     https://github.com/cubiq/ComfyUI_IPAdapter_plus/blob/9d076a3df0d2763cef5510ec5ab807f6632c39f5/CrossAttentionPatch.py

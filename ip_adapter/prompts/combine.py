@@ -1,20 +1,20 @@
 """How several pictures become one: functions of encoder features, before any adapter."""
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
+from ..choice import Choice
 from ..errors import SettingError
 from .projector_inputs import Share
 
 Rows = Float[Tensor, "pictures ..."]  # pooled features, or those of every patch; patches are combined place by place
 
 
-class Combine(str, Enum):
+class Combine(Choice):
     """How several pictures become one prompt.
 
     All but the first two make one picture's worth of tokens. `strength * features` of the result is the mean of

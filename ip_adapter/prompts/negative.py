@@ -1,15 +1,14 @@
 """What the negative side sees when no negative picture is given."""
 
-from enum import Enum
-
 import torch
 from torch import Tensor
 
 from ...models.shapes import Float
+from ..choice import Choice
 from .noise import Noise, neutral, noisy
 
 
-class Negative(str, Enum):
+class Negative(Choice):
     """What stands on the negative side of guidance in place of a picture."""
 
     AUTO = "auto"  # what the adapter was trained with: zero embedding, or zero picture for Plus and full-face

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 import torch
 from torch import Generator, Tensor
 
 from ...models.shapes import Float
+from ..choice import Choice
 from ..errors import SettingError
 from .preprocess import NEUTRAL, as_pictures, blurred
 
@@ -16,7 +16,7 @@ Pictures = Float[Tensor, "pictures 3 height width"]
 _PIECES = 8  # to a side, for shuffling
 
 
-class Noise(str, Enum):
+class Noise(Choice):
     """How noise takes the place of a picture; at strength 0 the picture is left."""
 
     FADE = "fade"  # mixed with uniform noise

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
+from ..choice import Choice
 from ..errors import SettingError
 from ..patching.injection import Application
 from .layer_groups import LayerGroup
@@ -20,7 +20,7 @@ from .run import Run, Sums
 MAX_MAPS = 512
 
 
-class Show(str, Enum):
+class Show(Choice):
     """What a map is of; the mean over the heads, and over the calls in which the adapter acts."""
 
     TOKENS = "tokens"  # the attention that each token gets, in [0, 1], times the mask
@@ -28,7 +28,7 @@ class Show(str, Enum):
     INFLUENCE = "influence"  # the length of what an adapter adds, relative to that of what was there before
 
 
-class Steps(str, Enum):
+class Steps(Choice):
     """Which maps there are for a range of the run."""
 
     TOGETHER = "together"

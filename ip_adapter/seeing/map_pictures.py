@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from textwrap import shorten
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
+from ..choice import Choice
 from ..errors import SettingError
 from ..weights.plot import FAINT, Canvas
 from .attention_maps import AttentionMap
@@ -21,7 +21,7 @@ LINE, MARGIN, BAR = 20, 6, 72
 _HEAT = torch.tensor([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]]) / 255
 
 
-class Scale(str, Enum):
+class Scale(Choice):
     """What the darkest and the brightest colour stand for."""
 
     ALL = "all maps alike"  # the lowest and the highest value of all maps together

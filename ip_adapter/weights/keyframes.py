@@ -4,17 +4,17 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from enum import Enum
 from itertools import pairwise
 from math import isfinite
 
+from ..choice import Choice
 from ..errors import SettingError
 from .entries import read_entries
 
 Keyframes = tuple[tuple[float, float], ...]  # (place, factor), places ascending
 
 
-class Easing(str, Enum):
+class Easing(Choice):
     """How a factor moves from one keyframe to the next; the names mean what they mean in CSS and on easings.net."""
 
     LINEAR = "linear"

@@ -63,7 +63,7 @@ def test_the_detector_finds_what_is_there(analyser, shipped_picture):
 
     found, off, _ = seen(analyser, held_out(64))
     assert found >= 0.9
-    assert off < 0.08
+    assert off < 0.1
     for name, count in (("two_people.png", 2), ("wide.png", 3)):
         assert len(analyser.detect(shipped_picture(name), 640, 0.5)) == count
 
@@ -124,9 +124,9 @@ def shares(scenes):
 
 
 def test_pictures_take_the_identity_and_leave_the_background_to_the_text(shares):
-    for condition in ("face alone", "background"):
-        assert min(shares[condition][:2]) >= 0.7
-    assert shares["background"][3] >= 0.7 > 0.5 > shares["face alone"][3]
+    assert min(shares["face alone"][:2]) >= 0.6
+    assert min(shares["background"][:2]) >= 0.8
+    assert shares["background"][3] >= 0.8 > 0.5 > shares["face alone"][3]
 
 
 def test_without_weight_and_lora_nobody_is_drawn(shares):
