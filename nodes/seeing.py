@@ -5,7 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter.host.record import record_attention
-from ..ip_adapter.seeing.attention_maps import Choice, Show, Steps, attention_maps
+from ..ip_adapter.seeing.attention_maps import MapChoice, Show, Steps, attention_maps
 from ..ip_adapter.seeing.fit import MAX_SIZE, MIN_SIZE
 from ..ip_adapter.seeing.labelled_grid import labelled_grid
 from ..ip_adapter.seeing.layer_groups import read_groups
@@ -108,7 +108,7 @@ class AttentionMaps(io.ComfyNode):
     @classmethod
     def execute(cls, record: Any, latent: Any, image: Any, show: str, layers: str, **given: Any) -> io.NodeOutput:
         span = (given["start_percent"], given["end_percent"])
-        choice = Choice(Show(show), read_groups(layers, record.sites), *span, Steps(given["steps"]))
+        choice = MapChoice(Show(show), read_groups(layers, record.sites), *span, Steps(given["steps"]))
         look = Look(Scale(given["scale"]), given["strength"], given["size"])
         return io.NodeOutput(*map_pictures(attention_maps(record.run_of(latent["samples"]), choice), image, look))
 

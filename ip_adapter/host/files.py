@@ -35,7 +35,7 @@ def load_adapter(file: str, variant: str, node: str | None) -> Adapter:
     Raises AdapterFileError, NotAnAdapterError, or SettingError for a wrong variant.
     """
     adapter = Adapter.load(adapter_path(file), variant)
-    say(f"{file}: {summary(adapter.spec)}", node)
+    say(file, summary(adapter.spec), node)
     return adapter
 
 

@@ -36,7 +36,7 @@ class Steps(Choice):
 
 
 @dataclass(frozen=True)
-class Choice:
+class MapChoice:
     """What to make maps of: a map for every group of layers and every span of the run."""
 
     show: Show
@@ -57,7 +57,7 @@ class AttentionMap:
     values: Float[Tensor, "height width"]
 
 
-def attention_maps(run: Run, choice: Choice) -> list[AttentionMap]:
+def attention_maps(run: Run, choice: MapChoice) -> list[AttentionMap]:
     """The maps of every latent in turn, all on the finest grid there is; zeros where an adapter did not act.
 
     Raises SettingError where nothing was recorded, or where there would be too many maps.
@@ -82,7 +82,7 @@ def attention_maps(run: Run, choice: Choice) -> list[AttentionMap]:
     return sorted(maps, key=lambda one: one.row)
 
 
-def _spans(parts: int, choice: Choice) -> list[range]:
+def _spans(parts: int, choice: MapChoice) -> list[range]:
     """Parts of the run: those whose middle lies in the range."""
     chosen = [part for part in range(parts) if choice.start <= (part + 0.5) / parts <= choice.end]
     if not chosen:
@@ -94,7 +94,7 @@ def _spans(parts: int, choice: Choice) -> list[range]:
     return each if choice.steps is Steps.EACH_PART else [range(chosen[0], chosen[-1] + 1)]
 
 
-def _check_count(run: Run, applications: Sequence[Application], choice: Choice, spans: int) -> None:
+def _check_count(run: Run, applications: Sequence[Application], choice: MapChoice, spans: int) -> None:
     subjects = sum(len(_subjects(application, applications, choice.show)) for application in applications)
     count = run.rows * subjects * len(choice.groups) * spans
     if count > MAX_MAPS:

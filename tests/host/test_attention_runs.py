@@ -14,7 +14,7 @@ from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongBaseError
 from ip_adapter_nodes.ip_adapter.host.record import record_attention
 from ip_adapter_nodes.ip_adapter.patching.injection import RECORDERS
-from ip_adapter_nodes.ip_adapter.seeing.attention_maps import Choice, Show, attention_maps
+from ip_adapter_nodes.ip_adapter.seeing.attention_maps import MapChoice, Show, attention_maps
 from ip_adapter_nodes.ip_adapter.seeing.layer_groups import read_groups
 from ip_adapter_nodes.nodes.seeing import AttentionMaps, RecordAttention
 
@@ -30,7 +30,7 @@ def applied(sd15, adapter):
 
 
 def values(record, result, show=Show.TOKENS):
-    found = attention_maps(record.run_of(result), Choice(show, read_groups("all", record.sites)))
+    found = attention_maps(record.run_of(result), MapChoice(show, read_groups("all", record.sites)))
     return torch.stack([one.values for one in found])
 
 

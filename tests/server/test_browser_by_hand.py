@@ -58,6 +58,7 @@ def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep):
     keep("by_hand_search")
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.app.graph._nodes.some(n => n.type === 'EncodeImagePrompt')")
+    page.wait_for_timeout(800)  # it follows the mouse until the search box has closed
     drag(page, ["CLIPVisionLoader", "outputs", "CLIP_VISION"], ["EncodeImagePrompt", "inputs", "clip_vision"])
     drag(page, ["LoadImage", "outputs", "IMAGE"], ["EncodeImagePrompt", "inputs", "image"])
     drag(page, ["EncodeImagePrompt", "outputs", "image_prompt"], ["ApplyIPAdapter", "inputs", "image_prompt"])
@@ -67,6 +68,7 @@ def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep):
     (ours,) = (node for node in page.evaluate(AS_PROMPT).values() if node["class_type"] == "ApplyIPAdapter")
     assert ours["inputs"]["weight"] == 0.85
     assert page.evaluate(RUN) == "success"
+    page.get_by_text("by tensor shapes").wait_for()  # Load IP-Adapter says what the file is
     page.evaluate(FIT)
     page.wait_for_function(SHOWN, timeout=30_000)
     keep("by_hand_run")

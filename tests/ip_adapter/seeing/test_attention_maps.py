@@ -6,7 +6,7 @@ from ip_adapter_nodes.ip_adapter.errors import SettingError
 from ip_adapter_nodes.ip_adapter.patching.injection import Application
 from ip_adapter_nodes.ip_adapter.patching.mask import WHOLE
 from ip_adapter_nodes.ip_adapter.patching.pairs import Pairs
-from ip_adapter_nodes.ip_adapter.seeing.attention_maps import AttentionMap, Choice, Show, Steps, attention_maps
+from ip_adapter_nodes.ip_adapter.seeing.attention_maps import AttentionMap, MapChoice, Show, Steps, attention_maps
 from ip_adapter_nodes.ip_adapter.seeing.layer_groups import LayerGroup, read_groups
 from ip_adapter_nodes.ip_adapter.seeing.map_pictures import Look, Scale, heat, map_pictures
 from ip_adapter_nodes.ip_adapter.seeing.run import Place, Run
@@ -49,7 +49,7 @@ NAMED = {
 
 @pytest.mark.parametrize(("applications", "names"), NAMED.values(), ids=NAMED)
 def test_every_map_says_what_it_is_of(applications, names):
-    maps = attention_maps(run_of(*applications), Choice(Show.TOKENS, GROUPS[:1]))
+    maps = attention_maps(run_of(*applications), MapChoice(Show.TOKENS, GROUPS[:1]))
     assert [one.subject for one in maps] == names
 
 
@@ -59,7 +59,7 @@ def test_influence_is_named_after_its_adapter():
         (NAMED["one file twice"][0], ["a (1)", "a (2)"]),
         (NAMED["a crossfade"][0], ["picture 1", "picture 2"]),
     ):
-        maps = attention_maps(run_of(*applications), Choice(Show.INFLUENCE, GROUPS[:1]))
+        maps = attention_maps(run_of(*applications), MapChoice(Show.INFLUENCE, GROUPS[:1]))
         assert [one.subject for one in maps] == names
 
 
@@ -67,7 +67,7 @@ def test_parts_are_chosen_by_their_middle_and_shown_together_or_each():
     run = run_of(ONE)
 
     def means(**choice):
-        maps = attention_maps(run, Choice(Show.INFLUENCE, GROUPS[:1], **choice))
+        maps = attention_maps(run, MapChoice(Show.INFLUENCE, GROUPS[:1], **choice))
         return [(one.span, float(one.values.mean())) for one in maps]
 
     assert means(start=0.25, end=0.75) == [((0.25, 0.75), 20.0)]
@@ -78,14 +78,14 @@ def test_parts_are_chosen_by_their_middle_and_shown_together_or_each():
 
 def test_where_an_adapter_did_not_act_its_map_is_zero_and_an_error_if_all_are():
     run = run_of(ONE, rows=2)
-    maps = attention_maps(run, Choice(Show.PICTURES, GROUPS))
+    maps = attention_maps(run, MapChoice(Show.PICTURES, GROUPS))
     assert [(one.row, one.layers, bool(one.values.any())) for one in maps] == [
         (row, group, group == "mid") for row in range(2) for group in ("mid", "out11") for _ in range(2)
     ]
     with pytest.raises(SettingError, match="No adapter acted in these layers"):
-        attention_maps(run, Choice(Show.PICTURES, GROUPS[1:]))
+        attention_maps(run, MapChoice(Show.PICTURES, GROUPS[1:]))
     with pytest.raises(SettingError, match="No adapter acted in these layers"):
-        attention_maps(run, Choice(Show.PICTURES, GROUPS, end=0.25))
+        attention_maps(run, MapChoice(Show.PICTURES, GROUPS, end=0.25))
 
 
 def test_groups_are_lines_of_layers():

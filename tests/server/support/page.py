@@ -31,7 +31,8 @@ SET_WIDGETS = """table => { for (const node of window.app.graph._nodes) for (con
 RUN = """() => new Promise((resolve, reject) => {
     window.app.api.addEventListener('execution_success', () => resolve('success'))
     window.app.api.addEventListener('execution_error', e => reject(new Error(e.detail.exception_message)))
-    window.app.queuePrompt(0, 1) })"""
+    window.app.queuePrompt(0, 1).then(() => { const refused = window.app.lastNodeErrors
+        if (Object.keys(refused ?? {}).length) reject(new Error(JSON.stringify(refused))) }) })"""
 SHOWN = "() => window.app.graph._nodes.every(n => n.type !== 'SaveImage' || n.imgs?.length)"
 FIT = "() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')"
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False}
