@@ -19,6 +19,7 @@ LIBRARIES = ("insightface", "onnxruntime", "cv2", "skimage")
 def fresh_pack(root, monkeypatch, tmp_path):
     """Imports modules of a second copy of the pack, under another name, while the libraries cannot be imported."""
     monkeypatch.setattr(folder_paths, "folder_names_and_paths", dict(folder_paths.folder_names_and_paths))
+    monkeypatch.delitem(folder_paths.folder_names_and_paths, "insightface", raising=False)  # other tests' packs
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
     for name in LIBRARIES:
         monkeypatch.setitem(sys.modules, name, None)

@@ -49,8 +49,9 @@ def drag(page, start, end):
     page.mouse.up()
 
 
-def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep):
+def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep, server):
     page = with_a_gap
+    server.request("/free", {"unload_models": True, "free_memory": True})  # what is cached has nothing to say
     page.mouse.dblclick(*page.evaluate(ON_SCREEN, PLACE))
     page.keyboard.type("encode image prompt", delay=20)
     page.get_by_text("Encode Image Prompt").first.wait_for()
