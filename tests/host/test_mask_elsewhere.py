@@ -12,7 +12,10 @@ from host_support.small_models import random_model
 from host_support.spy import Spy
 
 SIZE = (14, 18)  # no two axes and no two levels alike
-AWKWARD = [(15, 16), (16, 15), (9, 27), (27, 9), (13, 13), (17, 8), (8, 17), (11, 20), (1, 30)]
+AWKWARD = [
+    *((15, 16), (16, 15), (9, 27), (27, 9), (13, 13), (17, 8), (8, 17), (11, 20), (1, 30)),
+    *((7, 21), (23, 9), (31, 33)),
+]
 MASK = torch.rand(61, 83, generator=torch.Generator().manual_seed(8))  # no multiple of any grid
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
