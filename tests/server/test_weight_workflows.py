@@ -51,10 +51,10 @@ def test_a_layer_table_acts_where_it_is_not_zero(draw, read, demo_graph, referen
 
 
 def test_a_saved_prompt_gives_the_picture_again_without_the_encoder(draw, server, demo_graph):
-    graph = demo_graph("28_saved_image_prompts")
+    graph = demo_graph("28_saved_image_prompts", **{"SaveImagePrompt.name": "of_this_test_alone"})
     first = draw(graph)
     files = server.object_info()["LoadImagePrompt"]["input"]["required"]["file"][1]["options"]
-    (saved,) = (file for file in files if "my_reference" in file)
+    (saved,) = (file for file in files if "of_this_test_alone" in file)
     kinds = {node["class_type"]: key for key, node in graph.items()}
     graph[kinds["ApplyIPAdapter"]]["inputs"]["image_prompt"] = ["loaded", 0]
     for kind in ("EncodeImagePrompt", "SaveImagePrompt", "CLIPVisionLoader", "LoadImage"):
