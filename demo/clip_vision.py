@@ -9,6 +9,8 @@ from typing import Any
 
 import comfy.clip_vision
 
+from .recognised import recognise
+
 CONFIG: dict[str, Any] = {
     "model_type": "clip_vision_model",
     "image_size": 64,
@@ -44,12 +46,4 @@ def _load_demo(state_dict: dict[str, Any]) -> Any:
 
 def register() -> None:
     """Lets the host's CLIP vision loader recognise the demo encoder, which its table of published sizes lacks."""
-    original = comfy.clip_vision.load_clipvision_from_sd
-    if getattr(original, "knows_demo", False):
-        return
-
-    def load_clipvision_from_sd(sd: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return _load_demo(sd) if _is_demo(sd) else original(sd, *args, **kwargs)
-
-    load_clipvision_from_sd.knows_demo = True  # type: ignore[attr-defined]
-    comfy.clip_vision.load_clipvision_from_sd = load_clipvision_from_sd
+    recognise(comfy.clip_vision, "load_clipvision_from_sd", _is_demo, _load_demo)

@@ -8,6 +8,8 @@ import comfy.controlnet
 from comfy.t2i_adapter.adapter import Adapter_light
 from torch import Tensor
 
+from .recognised import recognise
+
 CHANNELS = (64, 128)  # after the residual block of each level of the UNet; the third is left out, it is of four pixels
 INPUT = 64  # one channel in patches of eight by eight
 _LAST = f"body.{len(CHANNELS) - 1}.out_conv.weight"
@@ -40,12 +42,4 @@ def _load_demo(state_dict: dict[str, Any]) -> Any:
 
 def register() -> None:
     """Lets the host's ControlNet loader recognise the demo T2I-Adapter; it knows Stable Diffusion's."""
-    original = comfy.controlnet.load_t2i_adapter
-    if getattr(original, "knows_demo", False):
-        return
-
-    def load_t2i_adapter(t2i_data: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return _load_demo(t2i_data) if _is_demo(t2i_data) else original(t2i_data, *args, **kwargs)
-
-    load_t2i_adapter.knows_demo = True  # type: ignore[attr-defined]
-    comfy.controlnet.load_t2i_adapter = load_t2i_adapter
+    recognise(comfy.controlnet, "load_t2i_adapter", _is_demo, _load_demo)

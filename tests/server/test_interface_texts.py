@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from ip_adapter_nodes.launcher.interface_texts import ENGLISH, as_file, english_texts
+from server_support.page import BROWSER, FLAGS, READY, SETTINGS, needs_browser
 
-BROWSER = os.environ.get("IP_ADAPTER_NODES_BROWSER")
-needs_browser = pytest.mark.skipif(not BROWSER, reason="no browser was found: these tests were not run")
 PACK = "ip-adapter-nodes"
-READY = "window.app && window.app.graph && window.app.extensionManager"
 PLACE = """type => {
     const {graph, canvas} = window.app
     graph.clear()
@@ -27,7 +25,6 @@ PLACE = """type => {
 PICTURES = (
     """() => [...document.querySelectorAll('.node-help-content img')].map(one => one.complete && one.naturalWidth)"""
 )
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        started = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield started
         started.close()
 
