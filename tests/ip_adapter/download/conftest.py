@@ -35,8 +35,8 @@ class Hub:
     token: str = ""  # that the hub, but not its storage, wants to see
     ranges: bool = True
     delay: float = 0.0  # seconds between blocks
-    seen: list[Seen] = field(default_factory=list)
-    answering: threading.Lock = field(default_factory=threading.Lock)  # held from a request to its entry in `seen`
+    log: list[Seen] = field(default_factory=list)  # written by the server's threads; tests read `seen`
+    answering: threading.Lock = field(default_factory=threading.Lock)  # held from a request to its entry in `log`
 
     @property
     def url(self) -> str:
@@ -59,13 +59,18 @@ class Hub:
         }
         return CatalogEntry(**(facts | changes))
 
-    def gets(self) -> list[Seen]:
+    @property
+    def seen(self) -> list[Seen]:
+        """Every request so far; waits for an answer under way, whose client may have its last byte already."""
         with self.answering:
-            return [seen for seen in self.seen if seen.method == "GET"]
+            return list(self.log)
+
+    def gets(self) -> list[Seen]:
+        return [seen for seen in self.seen if seen.method == "GET"]
 
     def forget(self) -> None:
         with self.answering:
-            self.seen.clear()
+            self.log.clear()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -97,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             sent = self.send_file(name, head)
         else:
             self.redirect(name)
-        hub.seen.append(Seen(self.command, self.path, self.headers.get("Range"), asked, sent))
+        hub.log.append(Seen(self.command, self.path, self.headers.get("Range"), asked, sent))
 
     def plain(self, status: int):
         self.send_response(status)
