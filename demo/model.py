@@ -8,6 +8,7 @@ import comfy.supported_models
 from comfy import latent_formats, model_base, supported_models_base
 
 from .text_encoder import WIDTH, DemoClipModel, DemoTokenizer
+from .vae import padded
 
 UNET: dict[str, Any] = {
     "image_size": 16,
@@ -49,6 +50,9 @@ class DemoModel(supported_models_base.BASE):
 
     def model_type(self, state_dict: Any, prefix: str = "") -> Any:
         return model_base.ModelType.V_PREDICTION
+
+    def process_vae_state_dict(self, state_dict: Any) -> Any:
+        return padded(state_dict)
 
     def clip_target(self, state_dict: Any = None) -> Any:
         return supported_models_base.ClipTarget(DemoTokenizer, DemoClipModel)

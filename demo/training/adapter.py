@@ -5,17 +5,14 @@ Source: Ye et al. 2023 (arXiv 2308.06721), sections 3.2 and 4.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...ip_adapter.patching.attention import image_attention
-from ...ip_adapter.patching.sites import Site, find_sites
-from ...models.linear import LinearConfig, LinearProjector
+from ...ip_adapter.training.trainable import TrainableAdapter
+from ...models.linear import LinearConfig
 from .. import world
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
@@ -40,51 +37,8 @@ DROP = 0.05  # the paper's chance for each of: no text, no picture, neither
 KEEP_CAPTION = 0.5  # captions with more parts left out make the picture speak (reference: demo/RESULTS.md)
 
 
-class TrainableAdapter(nn.Module):
-    """Projector, and key and value matrices of every site, which start as copies of the text's."""
-
-    def __init__(self, unet: nn.Module) -> None:
-        super().__init__()
-        self.sites = find_sites(unet)
-        self.image_proj = LinearProjector(LinearConfig(VISION_CONFIG["projection_dim"], TOKENS, WIDTH))
-        matrices: dict[str, nn.Module] = {}
-        for index, site in enumerate(self.sites):
-            attention = unet.get_submodule(_path(site)).attn2
-            for name in ("k", "v"):
-                matrix = nn.Linear(site.context_width, site.width, bias=False)
-                matrix.weight.data.copy_(getattr(attention, f"to_{name}").weight)
-                matrices[f"{2 * index + 1}_to_{name}_ip"] = matrix
-        self.ip_adapter = nn.ModuleDict(matrices)
-
-    def patches(self, *features: Tensor) -> dict[tuple[str, int, int], Callable[..., Tensor]]:
-        """The host's attn2 replacements for what the projector reads of a batch, row by row."""
-        tokens = self.image_proj(*features)
-        return {site.block: self._patch(2 * index + 1, site, tokens) for index, site in enumerate(self.sites)}
-
-    def _patch(self, index: int, site: Site, tokens: Tensor) -> Callable[..., Tensor]:
-        def heads(x: Tensor) -> Tensor:
-            return x.unflatten(-1, (site.heads, -1)).transpose(1, 2)
-
-        def replacement(query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any]) -> Tensor:
-            text = image_attention(query, heads(key), heads(value))
-            image_key = self.ip_adapter[f"{index}_to_k_ip"](tokens)
-            image_value = self.ip_adapter[f"{index}_to_v_ip"](tokens)
-            return text + image_attention(query, heads(image_key), heads(image_value))
-
-        return replacement
-
-    def published_state_dict(self) -> dict[str, Tensor]:
-        """Tensors under the names of the published files."""
-        return {
-            name.replace("_to_k_ip", ".to_k_ip").replace("_to_v_ip", ".to_v_ip"): tensor
-            for name, tensor in self.state_dict().items()
-        }
-
-
-def _path(site: Site) -> str:
-    part, number, depth = site.block
-    place = "middle_block.1" if part == "middle" else f"{part}_blocks.{number}.1"
-    return f"{place}.transformer_blocks.{depth}"
+def build(unet: nn.Module) -> TrainableAdapter:
+    return TrainableAdapter(unet, LinearConfig(VISION_CONFIG["projection_dim"], TOKENS, WIDTH))
 
 
 def picture_embeddings(encoder: nn.Module, pool: Pool, batch: int = 64) -> Tensor:
@@ -102,7 +56,7 @@ def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> Tr
     torch.manual_seed(RECIPE.seed)
     pool = pool.first(PICTURES)
     base.requires_grad_(False)
-    model, noising = TrainableAdapter(base.unet), Noising()
+    model, noising = build(base.unet), Noising()
     run = Run("adapter", RECIPE, model, folder)
     features = _cached_embeddings(folder, encoder, pool)
 
@@ -117,7 +71,7 @@ def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> Tr
         ids = caption_ids(pool.scenes.labels[rows], run.generator, KEEP_CAPTION, 0.0)
         ids[no_text] = caption_ids(pool.scenes.labels[rows[:1]], run.generator, 0.0, 1.0)
         seen = features[rows] * ~no_picture[:, None]
-        options = {"patches_replace": {"attn2": model.patches(seen)}}
+        options = {"patches_replace": {"attn2": model(seen)}}
         return functional.mse_loss(base(noisy, timesteps, ids, transformer_options=options), target)
 
     run.train(loss)

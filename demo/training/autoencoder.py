@@ -1,12 +1,11 @@
-"""A narrow autoencoder, trained on crops and padded with zeros into the shape of the host's tiny autoencoder.
+"""A narrow autoencoder, trained on crops, which `demo/vae.py` pads into the host's tiny autoencoder.
 
-The host's class has 64 channels and three blocks at every level. A block of zeros is the identity on what a ReLU has
-passed, and channels of zeros stay zero, so a net of fewer channels and blocks fits into it exactly.
 Architecture: TAESD, https://github.com/madebyollin/taesd
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +20,7 @@ RECIPE = Recipe(samples=120_000, batch=16, learning_rate=2e-3, seed=11)
 LATENT_CHANNELS = 4
 WIDTHS = (16, 32, 48, 64)  # from full resolution to an eighth
 BLOCKS = (1, 1, 1, 2)
-STOCK_WIDTH, STOCK_BLOCKS = 64, (1, 3, 3, 3)
+STOCK_BLOCKS = (1, 3, 3, 3)  # of the host's class
 POOL, CROP, LATENT_NOISE = 6144, 64, 0.05
 
 
@@ -127,41 +126,34 @@ def train(folder: Path) -> Autoencoder:
     return model.eval()
 
 
-def _padded(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
-    padding = [
-        extra for size, wanted in zip(weight.shape[::-1], shape[::-1], strict=True) for extra in (0, wanted - size)
-    ]
-    return functional.pad(weight, padding)
+def _numbered(net: nn.Sequential, levels: tuple[int, ...]) -> Iterator[tuple[int, nn.Module]]:
+    """The net's layers with their numbers in the host's class, which has more blocks at every level."""
+    wanted, number, blocks = iter(levels), 0, 0
+    for layer in net:
+        if blocks and not isinstance(layer, Block):
+            number, blocks = number + next(wanted) - blocks, 0
+        yield number, layer
+        number, blocks = number + 1, blocks + isinstance(layer, Block)
 
 
-def _stock_shape(weight: Tensor) -> tuple[int, ...]:
-    """Inner widths become the stock width; the picture's 3 and the latent's 4 channels stay."""
-    return tuple(STOCK_WIDTH if axis < 2 and size in WIDTHS else size for axis, size in enumerate(weight.shape))
-
-
-def _stock_layers(net: nn.Sequential, levels: tuple[int, ...]) -> list[nn.Module | None]:
-    """The net's layers with None where the stock class has a block that this net leaves out."""
-    result: list[nn.Module | None] = []
-    wanted = iter(levels)
-    layers = list(net)
-    for layer, following in zip(layers, [*layers[1:], None], strict=True):
-        result.append(layer)
-        if isinstance(layer, Block) and not isinstance(following, Block):
-            here = 0
-            while here < len(result) and isinstance(result[-1 - here], Block):
-                here += 1
-            result += [None] * (next(wanted) - here)
-    return result
+def _parts(model: Autoencoder) -> Iterator[tuple[str, nn.Module]]:
+    nets = {"taesd_encoder": (model.encoder, STOCK_BLOCKS), "taesd_decoder": (model.decoder, STOCK_BLOCKS[::-1])}
+    for prefix, (net, levels) in nets.items():
+        for number, layer in _numbered(net, levels):
+            yield f"{prefix}.{number}", layer
 
 
 def stock_state_dict(model: Autoencoder) -> dict[str, Tensor]:
-    """The weights under the names and in the shapes of the host's `TAESD` class."""
+    """The weights under the names, not in the shapes, of the host's `TAESD` class."""
     tensors = {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)}
-    nets = {"taesd_encoder": (model.encoder, STOCK_BLOCKS), "taesd_decoder": (model.decoder, STOCK_BLOCKS[::-1])}
-    for prefix, (net, levels) in nets.items():
-        for index, layer in enumerate(_stock_layers(net, levels)):
-            source = layer if layer is not None else Block(STOCK_WIDTH)
-            for name, tensor in source.state_dict().items():
-                value = tensor if layer is not None else torch.zeros_like(tensor)
-                tensors[f"{prefix}.{index}.{name}"] = _padded(value, _stock_shape(value)).contiguous()
+    for place, layer in _parts(model):
+        tensors |= {f"{place}.{name}": tensor for name, tensor in layer.state_dict().items()}
     return tensors
+
+
+def from_stock(tensors: dict[str, Tensor]) -> Autoencoder:
+    """The autoencoder whose `stock_state_dict` these tensors are."""
+    model = Autoencoder()
+    for place, layer in _parts(model):
+        layer.load_state_dict({name: tensors[f"{place}.{name}"] for name in layer.state_dict()})
+    return model.eval()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...ip_adapter.recognition.variant import KIND_METADATA
 from ...ip_adapter.spec import Kind
+from ...ip_adapter.training.trainable import TrainableAdapter
 from ..files import FACE_PACK
 from . import (
     adapter,
@@ -48,9 +49,9 @@ def export_image_encoder(target: Path, model: nn.Module) -> None:
     save_weights(target / "demo_clip_vision.safetensors", model.state_dict(), recipes.items(), licence=LICENCE)
 
 
-def export_adapter(target: Path, model: adapter.TrainableAdapter) -> None:
+def export_adapter(target: Path, model: TrainableAdapter) -> None:
     recipes = {"adapter": adapter.RECIPE}
-    tensors = model.published_state_dict()
+    tensors = model.published()
     save_weights(target / "demo_ip_adapter.safetensors", tensors, recipes.items(), licence=LICENCE)
 
 
@@ -84,7 +85,7 @@ def export_face_pack(target: Path, detector: nn.Module, recogniser: nn.Module) -
 def export_face_adapter(target: Path, model: face_adapter.TrainableFaceAdapter) -> None:
     recipes = {"face_adapter": face_adapter.RECIPE}
     facts = {KIND_METADATA: Kind.FACEID_PLUS_V2.value, "licence": LICENCE}
-    save_weights(target / "demo_faceid.safetensors", model.published_state_dict(), recipes.items(), **facts)
+    save_weights(target / "demo_faceid.safetensors", model.published(), recipes.items(), **facts)
 
 
 def export_judge(target: Path, model: nn.Module) -> None:

@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...ip_adapter.faces.face import WIDTH as EMBEDDING
-from ...models.face import FaceConfig, FacePerceiver, FacePerceiverConfig
+from ...ip_adapter.training.trainable import TrainableAdapter
+from ...models.face import FaceConfig, FacePerceiverConfig
 from ...models.resampler import ResamplerConfig
 from .. import face
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..model import UNET
 from ..text_encoder import WIDTH
-from .adapter import TOKENS, TrainableAdapter
+from .adapter import TOKENS
 from .face_references import EACH, References
 from .frozen import Batch, Captions, frozen_loss
 from .latents import Pool
@@ -59,15 +60,14 @@ class TrainableFaceAdapter(TrainableAdapter):
     """Projector, key and value matrices, and a UNet whose attentions learn a difference of low rank."""
 
     def __init__(self, unet: UNetModel) -> None:
-        super().__init__(unet)
-        self.image_proj = FacePerceiver(_config())
+        super().__init__(unet, _config())
         self.net = UNetModel(**UNET, operations=LowRankOps)
         self.net.load_state_dict(unet.state_dict())
         add_differences(self.net, RANK, lambda name: bool(_LAYERS.fullmatch(name)))
 
-    def published_state_dict(self) -> dict[str, Tensor]:
+    def published(self) -> dict[str, Tensor]:
         """Tensors under the names of the published files, the LoRA among them."""
-        own = {name: tensor for name, tensor in super().published_state_dict().items() if not name.startswith("net.")}
+        own = {name: tensor for name, tensor in super().published().items() if not name.startswith("net.")}
         numbers = {site.path: 2 * index for index, site in enumerate(self.sites)}
         for name, tensor in learned(self.net).items():
             layer, part = name.rsplit(".", 1)
@@ -84,7 +84,7 @@ def _start(model: TrainableFaceAdapter, like: TrainableAdapter, references: Refe
     An identity's tokens are the mean over its photographs, so that little of their backgrounds is in them.
     """
     model.ip_adapter.load_state_dict(like.ip_adapter.state_dict())
-    model.image_proj.norm.load_state_dict(like.image_proj.norm.state_dict())
+    model.image_proj.get_submodule("norm").load_state_dict(like.image_proj.get_submodule("norm").state_dict())
     with torch.no_grad():
         wanted = like.image_proj(references.pooled.flatten(0, 1)).unflatten(0, (face.COUNT, EACH)).mean(1)
     optimizer = torch.optim.AdamW(model.image_proj.parameters(), lr=START_RATE)
@@ -123,7 +123,7 @@ def train(
         nobody = torch.rand(len(vectors), generator=run.generator) < NOBODY
         vectors = vectors * ~nobody[:, None]
         features = torch.where(nobody[:, None, None], references.nothing, features)
-        options = {"patches_replace": {"attn2": model.patches(vectors, features)}}
+        options = {"patches_replace": {"attn2": model(vectors, features)}}
         return model.net(batch.noisy, batch.timesteps, context=batch.context, transformer_options=options)
 
     run.train(frozen_loss(base, pool, run, CAPTIONS, predict), every=20)

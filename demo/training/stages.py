@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ...ip_adapter.training.trainable import TrainableAdapter
 from ..files import WEIGHTS
 from . import (
     adapter,
@@ -52,7 +53,7 @@ def _text_to_image(folder: Path) -> text_to_image.TextToImage:
     return text_to_image.train(folder, _pool(folder))
 
 
-def _adapter(folder: Path) -> adapter.TrainableAdapter:
+def _adapter(folder: Path) -> TrainableAdapter:
     return adapter.train(folder, _text_to_image(folder), _image_encoder(folder), _pool(folder))
 
 
