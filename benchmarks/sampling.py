@@ -33,18 +33,20 @@ def aten_events(model: Any, steps: int = 2, side: int = 16) -> tuple[int, int]:
     return len(names), sum(name == "aten::_local_scalar_dense" for name in names)
 
 
-def interleaved_seconds(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def interleaved_seconds(
+    runs: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of each run, all taken in turn, so that a slow moment of the machine meets them alike."""
     for run in runs.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            started = time.perf_counter()
+            started = clock()
             run()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(clock() - started)
     return seconds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ SECOND = ("cross", "white", "plain", "red")
 BLUE = ("circle", "pink", "plain", "blue")
 # Who the photographs of a person show, in the demo world: an object, each time before another background.
 PERSON, OTHER_PERSON = ("star", "yellow", "plain"), ("heart", "pink", "plain")
+INK, INK_COUNT, INK_SIZE = "ink", 24, 128  # a folder of pictures to train on
 PERSON_BACKGROUNDS = {"person.png": "green", "person_again.png": "pink", "person_once_more.png": "black"}
 
 
@@ -52,6 +54,27 @@ def with_hole() -> Tensor:
     return torch.cat([draw(SECOND, HOLE_SIZE), alpha])
 
 
+def drawn_things() -> world.Scenes:
+    return world.sample_scenes(INK_COUNT, torch.Generator().manual_seed(11))
+
+
+def ink_drawings() -> dict[str, Tensor]:
+    """Coloured things drawn black on white: a style that the base can draw, and that the captions do not tell."""
+    things = drawn_things()
+    labels = things.labels.clone()
+    labels[:, 1], labels[:, 3] = world.COLOURS.index("black"), world.COLOURS.index("white")
+    return {
+        f"{INK}/{n:02}.png": picture for n, picture in enumerate(world.render(things.with_labels(labels), INK_SIZE))
+    }
+
+
+def ink_captions() -> str:
+    """What is drawn, in its own colours, as Training Pictures reads it."""
+    labels = drawn_things().labels.tolist()
+    lines = [{"file_name": f"{n:02}.png", "text": world.caption(label)} for n, label in enumerate(labels)]
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
 def references() -> dict[str, Tensor]:
     """File names and pictures."""
     return {
@@ -61,10 +84,13 @@ def references() -> dict[str, Tensor]:
         "hole.png": with_hole(),
         "two_people.png": two_people(),
         **photographs(),
+        **ink_drawings(),
     }
 
 
 def main(_: Sequence[str]) -> None:
     """Writes them into demo/pictures."""
+    (PICTURES / INK).mkdir(exist_ok=True)
+    (PICTURES / INK / "metadata.jsonl").write_text(ink_captions(), encoding="utf-8")
     for name, picture in references().items():
         Image.fromarray((picture.movedim(0, -1) * 255).round().to(torch.uint8).numpy()).save(PICTURES / name)

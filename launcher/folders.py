@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .demo_workflows import make_room
 from .lock import Lock, locked
 
 # Link name in the server's custom_nodes -> folder below the pack's root.
@@ -65,6 +66,7 @@ def fill(folder: Path, root: Path) -> None:
     for name, source in CUSTOM_NODES.items():
         if (root / source / "__init__.py").is_file():
             link_folder(folder / "custom_nodes" / name, root / source)
+    make_room(folder)
     for source, kind in DEMO_WEIGHTS.items():
         models = folder / "models" / kind
         models.mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,8 @@ def fill(folder: Path, root: Path) -> None:
         if picture.suffix.lower() in PICTURE_TYPES:
             # A copy, because newer hosts refuse inputs whose real path lies elsewhere.
             shutil.copyfile(picture, folder / "input" / picture.name)
+        elif picture.is_dir():  # pictures to train on, with their captions
+            shutil.copytree(picture, folder / "input" / picture.name, dirs_exist_ok=True)
 
 
 def link_folder(link: Path, target: Path) -> None:

@@ -41,28 +41,43 @@ def read_widgets(values: Any, info: dict[str, Any]) -> dict[str, Any]:
     `values` is what the workflow saved: a list in the order of the widgets, a mapping by name, or nothing. Widgets
     without a saved value get their default, as in the frontend.
     """
-    required, optional = _widgets(info, "required"), _widgets(info, "optional")
     if isinstance(values, dict):
         named: dict[str, Any] = values
-        return {item.name: _wrap(named.get(item.name, _default(item))) for item in required + optional}
-    rest: list[Any] = list(values or [])
+        return {item.name: _wrap(named.get(item.name, _default(item))) for item in _all_widgets(info)}
+    places, saved = widget_places(values, info), list(values or [])
+    return {
+        item.name: _wrap(saved[places[item.name]] if item.name in places else _default(item))
+        for item in _all_widgets(info)
+    }
+
+
+def widget_places(values: Any, info: dict[str, Any]) -> dict[str, int]:
+    """Where each widget's value stands in the list that a workflow saved; the frontend saves more than those."""
+    rest = list(enumerate(values or []))
+    required = _widgets(info, "required")
     result = _take(required, rest)
     # The upload button is added behind the required inputs, so its caption stands before the optional values.
-    if any(item.has_upload for item in required) and rest and rest[0] in UPLOAD_BUTTONS:
+    if any(item.has_upload for item in required) and rest and rest[0][1] in UPLOAD_BUTTONS:
         del rest[0]
-    return result | _take(optional, rest)
+    return result | _take(_widgets(info, "optional"), rest)
 
 
-def _take(widgets: list[Widget], rest: list[Any]) -> dict[str, Any]:
-    """Consume the values of `widgets` from the front of `rest`."""
-    result: dict[str, Any] = {}
+def _take(widgets: list[Widget], rest: list[tuple[int, Any]]) -> dict[str, int]:
+    """Consume the values of `widgets` from the front of `rest`; the places of those that are there."""
+    result: dict[str, int] = {}
     for item in widgets:
-        result[item.name] = _wrap(rest.pop(0) if rest else _default(item))
-        if item.has_control and rest and rest[0] in AFTER_GENERATE:
+        if not rest:
+            break
+        result[item.name] = rest.pop(0)[0]
+        if item.has_control and rest and rest[0][1] in AFTER_GENERATE:
             del rest[0]
-            if item.kind == "COMBO" and rest and isinstance(rest[0], str):
+            if item.kind == "COMBO" and rest and isinstance(rest[0][1], str):
                 del rest[0]  # a combo's control brings a filter text along
     return result
+
+
+def _all_widgets(info: dict[str, Any]) -> list[Widget]:
+    return _widgets(info, "required") + _widgets(info, "optional")
 
 
 def _widgets(info: dict[str, Any], section: str) -> list[Widget]:

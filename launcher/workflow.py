@@ -88,11 +88,12 @@ def substitute(graph: Graph, table: Mapping[str, Any]) -> Graph:
         owners = (node["class_type"], node["_meta"]["title"])
         for name, value in node["inputs"].items():
             if not isinstance(value, list):
-                node["inputs"][name] = _replaced(value, [f"{owner}.{name}" for owner in owners], table)
+                node["inputs"][name] = replaced(value, [f"{owner}.{name}" for owner in owners], table)
     return result
 
 
-def _replaced(value: Any, keys: list[str], table: Mapping[str, Any]) -> Any:
+def replaced(value: Any, keys: list[str], table: Mapping[str, Any]) -> Any:
+    """What `table` puts in the place of `value`, which goes by these keys; the last one decides."""
     for key in keys:
         replacement = table.get(key, value)
         value = replacement.get(value, value) if isinstance(replacement, Mapping) else replacement

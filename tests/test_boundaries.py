@@ -23,7 +23,7 @@ RULES = {
     "ip_adapter/weights/plot.py": ({"models"}, {"torch", "PIL"}),  # the host's imaging library, for text in pictures
     "ip_adapter/prompts/transformers_encoder.py": ({"models"}, {"torch", "transformers"}),
     "ip_adapter/faces/onnx.py": ({"models"}, {"torch", "onnxruntime"}),
-    "ip_adapter/evaluation.py": ({"ip_adapter"}, {"torch"}),
+    "ip_adapter/evaluation": ({"ip_adapter", "models"}, {"torch"}),
     "ip_adapter/training": ({"ip_adapter", "models"}, {"torch", "safetensors", "accelerate", "PIL", "tomli"}),
     "ip_adapter/training/rows.py": ({"ip_adapter"}, {"torch", "datasets"}),
     "ip_adapter/host": ({"ip_adapter", "models"}, {"torch", *HOST}),

@@ -87,10 +87,11 @@ def test_links_lead_somewhere(root, pages):
             assert (root / link.removeprefix(REPOSITORY)).is_file(), (node, link)
 
 
-def test_templates_that_are_named_exist(root, pages):
+def test_templates_that_are_named_exist_and_hold_the_node(root, pages):
     for node, page in pages.items():
         for name in re.findall(r"`(\d\d_\w+)`", page):
-            assert (root / "workflows" / f"{name}.json").is_file(), (node, name)
+            workflow = json.loads((root / "workflows" / f"{name}.json").read_text("utf-8"))
+            assert node in {one["type"] for one in workflow["nodes"]}, name
 
 
 def test_what_is_bold_stands_in_the_interface(pages, texts):

@@ -5,20 +5,23 @@ Source: Ye et al. 2023 (arXiv 2308.06721), sections 3.2 and 4.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...ip_adapter.training.drops import Drops
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ...models.linear import LinearConfig
-from .. import world
+from .. import vocabulary, world
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
 from .image_encoder import embeddings
 from .latents import Pool
 from .run import Recipe, Run
+from .seen import Seen
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
@@ -33,7 +36,7 @@ RECIPE = Recipe(
 )
 TOKENS = 4
 PICTURES = 20_480  # of the pool
-DROP = 0.05  # the paper's chance for each of: no text, no picture, neither
+DROPS = Drops()  # the paper's chances
 KEEP_CAPTION = 0.5  # captions with more parts left out make the picture speak (reference: demo/RESULTS.md)
 
 
@@ -52,29 +55,35 @@ def picture_embeddings(encoder: nn.Module, pool: Pool, batch: int = 64) -> Tenso
     return torch.cat(parts)
 
 
+def adapter_loss(
+    model: nn.Module, base: TextToImage, pool: Pool, seen: Seen, batch: int, generator: torch.Generator
+) -> Callable[[], Tensor]:
+    """The loss of a model that makes attn2 replacements of what it reads, on batches drawn with the generator."""
+    base.requires_grad_(False)
+    noising, labels = Noising(), pool.scenes.labels
+
+    def loss() -> Tensor:
+        rows, latents = pool.batch(batch, generator)
+        timesteps = stratified_timesteps(batch, generator)
+        noise = torch.randn(latents.shape, generator=generator)
+        noisy, target = noising(latents, noise, timesteps)
+        chance = torch.rand(batch, generator=generator)
+        ids = caption_ids(labels[rows], generator, KEEP_CAPTION, 0.0)
+        ids[DROPS.without_text(chance)] = torch.tensor(vocabulary.padded_ids(""))
+        options = {"patches_replace": {"attn2": model(seen.rows(rows, DROPS.without_picture(chance)))}}
+        return functional.mse_loss(base(noisy, timesteps, ids, transformer_options=options), target)
+
+    return loss
+
+
 def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> TrainableAdapter:
     torch.manual_seed(RECIPE.seed)
     pool = pool.first(PICTURES)
-    base.requires_grad_(False)
-    model, noising = build(base.unet), Noising()
+    model = build(base.unet)
     run = Run("adapter", RECIPE, model, folder)
     features = _cached_embeddings(folder, encoder, pool)
-
-    def loss() -> Tensor:
-        rows, latents = pool.batch(run.batch, run.generator)
-        timesteps = stratified_timesteps(run.batch, run.generator)
-        noise = torch.randn(latents.shape, generator=run.generator)
-        noisy, target = noising(latents, noise, timesteps)
-        chance = torch.rand(run.batch, generator=run.generator)
-        no_text, no_picture = (chance < DROP) | (chance >= 1 - DROP), (chance >= DROP) & (chance < 2 * DROP)
-        no_picture |= chance >= 1 - DROP
-        ids = caption_ids(pool.scenes.labels[rows], run.generator, KEEP_CAPTION, 0.0)
-        ids[no_text] = caption_ids(pool.scenes.labels[rows[:1]], run.generator, 0.0, 1.0)
-        seen = features[rows] * ~no_picture[:, None]
-        options = {"patches_replace": {"attn2": model(seen)}}
-        return functional.mse_loss(base(noisy, timesteps, ids, transformer_options=options), target)
-
-    run.train(loss)
+    seen = Seen(features, torch.zeros_like(features[:1]))
+    run.train(adapter_loss(model, base, pool, seen, run.batch, run.generator))
     model.load_state_dict(run.average)
     return model.eval()
 

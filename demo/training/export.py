@@ -21,6 +21,7 @@ from . import (
     face_recogniser,
     image_encoder,
     lora,
+    plus_adapter,
     t2i_adapter,
     text_to_image,
 )
@@ -53,6 +54,11 @@ def export_adapter(target: Path, model: TrainableAdapter) -> None:
     recipes = {"adapter": adapter.RECIPE}
     tensors = model.published()
     save_weights(target / "demo_ip_adapter.safetensors", tensors, recipes.items(), licence=LICENCE)
+
+
+def export_plus_adapter(target: Path, model: TrainableAdapter) -> None:
+    recipes = {"plus_adapter": plus_adapter.RECIPE}
+    save_weights(target / "demo_ip_adapter_plus.safetensors", model.published(), recipes.items(), licence=LICENCE)
 
 
 def export_control_lora(target: Path, model: control_lora.TrainableControl) -> None:

@@ -51,8 +51,8 @@ class TrainableLora(nn.Module):
         return tensors
 
 
-def _latents(folder: Path, pool: Pool, autoencoder: Autoencoder) -> Tensor:
-    """Latents of the pool's first PICTURES scenes in the new look, encoded on first use."""
+def comic_pool(folder: Path, pool: Pool, autoencoder: Autoencoder) -> Pool:
+    """The pool's first PICTURES scenes in the new look, encoded on first use."""
     file = folder / "comic_latents.safetensors"
     if not file.exists():
         parts: list[Tensor] = []
@@ -60,14 +60,14 @@ def _latents(folder: Path, pool: Pool, autoencoder: Autoencoder) -> Tensor:
             with torch.no_grad():
                 parts.append(autoencoder.encode(comic.render(pool.scenes.rows(slice(start, start + BATCH)))).half())
         save_file({"latents": torch.cat(parts).contiguous()}, file)
-    return load_file(file)["latents"]
+    return Pool(pool.first(PICTURES).scenes, load_file(file)["latents"])
 
 
 def train(folder: Path, base: TextToImage, pool: Pool, autoencoder: Autoencoder) -> TrainableLora:
     torch.manual_seed(RECIPE.seed)
     model = TrainableLora(base.unet)
     run = Run("lora", RECIPE, model, folder)
-    pool = Pool(pool.first(PICTURES).scenes, _latents(folder, pool, autoencoder))
+    pool = comic_pool(folder, pool, autoencoder)
 
     def predict(batch: Batch) -> Tensor:
         return model.net(batch.noisy, batch.timesteps, context=batch.context)

@@ -26,6 +26,7 @@ from . import (
     latents,
     lora,
     parallel,
+    plus_adapter,
     t2i_adapter,
     text_to_image,
 )
@@ -57,6 +58,10 @@ def _adapter(folder: Path) -> TrainableAdapter:
     return adapter.train(folder, _text_to_image(folder), _image_encoder(folder), _pool(folder))
 
 
+def _plus_adapter(folder: Path) -> TrainableAdapter:
+    return plus_adapter.train(folder, _text_to_image(folder), _pool(folder))
+
+
 def _control_lora(folder: Path) -> control_lora.TrainableControl:
     return control_lora.train(folder, _text_to_image(folder), _pool(folder))
 
@@ -79,8 +84,13 @@ def _export(folder: Path) -> None:
     export.export_image_encoder(WEIGHTS, _image_encoder(folder))
     export.export_base(WEIGHTS, _text_to_image(folder), autoencoder.train(folder))
     export.export_adapter(WEIGHTS, _adapter(folder))
+    _export_plus(folder)
     _export_control(folder)
     _export_faces(folder)
+
+
+def _export_plus(folder: Path) -> None:
+    export.export_plus_adapter(WEIGHTS, _plus_adapter(folder))
 
 
 def _export_control(folder: Path) -> None:
@@ -101,6 +111,8 @@ STAGES: dict[str, _Stage] = {
     "image_encoder": _image_encoder,
     "text_to_image": _text_to_image,
     "adapter": _adapter,
+    "plus_adapter": _plus_adapter,
+    "export_plus": _export_plus,
     "control_lora": _control_lora,
     "t2i_adapter": _t2i_adapter,
     "lora": _lora,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...models.shapes import Float
 from ..choice import Choice
 from ..errors import FaceError, SettingError
 from ..prompts.preprocess import as_pictures
@@ -88,6 +89,12 @@ def analyse(
     faces = Faces(tuple(face for item in seen for face in item.faces), analyser.recogniser, skipped)
     shown = iter(item.drawn.movedim(0, -1) for item in seen)
     return Analysis(faces, tuple(torch.stack([next(shown) for _ in image]) for image in images), report)
+
+
+def largest_face(analyser: FaceAnalyser, picture: Float[Tensor, "1 3 height width"]) -> Faces | None:
+    """The largest face of one picture in [0, 1], or None where there is none."""
+    faces = analyse(analyser, [picture.movedim(1, -1)], (), FaceChoice(missing=Missing.NEUTRAL)).faces
+    return faces if faces.members[0].found else None
 
 
 _REMEDY = "Use a clearer picture, a lower confidence or another detector size, or let 'missing' skip it."

@@ -10,7 +10,7 @@ from ..adapter import Adapter
 from ..patching.sites import Site
 
 _PART = re.compile(r"ip_adapter\.([0-9]{1,4})\.to_(q|k|v|out)_lora\.down\.weight")
-_MODULES = {"q": "to_q", "k": "to_k", "v": "to_v", "out": "to_out.0"}
+LAYERS = {"q": "to_q", "k": "to_k", "v": "to_v", "out": "to_out.0"}  # of an attention, as files and the host name them
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,4 +40,4 @@ def _modules(adapter: Adapter, sites: tuple[Site, ...]) -> Mapping[str, str]:
 
 
 def _module(site: Site, number: int, part: str) -> str:
-    return f"{site.path}.attn{2 if number % 2 else 1}.{_MODULES[part]}"
+    return f"{site.path}.attn{2 if number % 2 else 1}.{LAYERS[part]}"

@@ -1,47 +1,60 @@
-"""`run.py evaluate`: how much pictures follow the references and captions they were made from, by CLIP.
+"""`run.py evaluate`: how much pictures follow the references and captions they were made from.
 
-With --adapter it first draws them, by the protocol of the paper (arXiv 2308.06721, section 4.1) unless told otherwise.
+By CLIP, and by a face recogniser where one is named. With --adapter it first draws the pictures, by the protocol of the
+paper (arXiv 2308.06721, section 4.1) unless told otherwise.
 """
 
 import logging
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import comfy.sd
 import torch
-from torch import Tensor
 
 from ..adapter import Adapter
 from ..errors import AdapterError, SettingError
-from ..evaluation import find_cases, markdown, save_grid, scores, table
+from ..evaluation.cases import find_cases
+from ..evaluation.grid import save_grid
+from ..evaluation.measures import (
+    Measure,
+    Score,
+    embeddings,
+    face_similarity,
+    image_prompt_similarity,
+    measured,
+    text_prompt_similarity,
+)
+from ..evaluation.report import markdown, table
 from ..recognition.checkpoint import read_tensors
-from ..training.pictures import BROKEN, centre_crop, find_pictures, read_picture
+from ..training.pictures import find_pictures
 from .clip_text import REMEDY, text_features
 from .drawing import Artist, Protocol, Texts, draw_all
 from .encode import HostEncoder
 from .training import load_checkpoint, load_clip_vision, load_packs
+from .training_readers import load_face_models
 
 FINISHED, ERROR, INTERRUPTED = 0, 1, 130
 log = logging.getLogger("ip_adapter.evaluation")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure what the command line names and return the exit status."""
+def main(arguments: Sequence[str], further: Sequence[Measure] = ()) -> int:
+    """Measure what the command line names, and by further measures, and return the exit status."""
     parser = ArgumentParser("run.py evaluate", description=__doc__)
     parser.add_argument("pictures", type=Path, help="a folder of what was made; a_1.png and a_2.png from a.png")
     parser.add_argument("references", type=Path, help="a folder of references, with captions as for run.py train")
-    parser.add_argument("--image-encoder", type=Path, required=True, help="a CLIP vision model (the paper: ViT-L/14)")
-    parser.add_argument("--text-encoder", type=Path, help="the text model of the same CLIP; without it no CLIP-T")
-    parser.add_argument("--output", type=Path, default=Path("evaluation"), help="a folder for table and grid")
+    parser.add_argument("--image-encoder", type=Path, help="a CLIP vision model (the paper: ViT-L/14), for CLIP-I")
+    parser.add_argument("--text-encoder", type=Path, help="the text model of the same CLIP, for CLIP-T")
+    parser.add_argument("--face-models", type=Path, help="a folder with face detector and recogniser: face similarity")
+    parser.add_argument("--output", type=Path, default=Path("evaluation"), help="a folder for tables and grid")
     _add_drawing(parser)
     parser.add_argument("--custom-nodes", type=Path, nargs="*", default=[], help="packs the host needs to know them")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     try:
-        _evaluate(options)
+        _evaluate(options, further)
     except AdapterError as error:
         log.error("run.py evaluate: %s", error)
         return ERROR
@@ -51,35 +64,49 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @torch.inference_mode()
-def _evaluate(options: Namespace) -> None:
+def _evaluate(options: Namespace, further: Sequence[Measure]) -> None:
     load_packs(options.custom_nodes)
-    if options.adapter is not None:
-        _draw(options)
-    cases = find_cases(options.pictures, options.references)
-    vision = HostEncoder(load_clip_vision(options.image_encoder))
-    paths = dict.fromkeys([path for case in cases for path in (case.made, case.reference.path)])
-    images = {path: _image_features(vision, path) for path in paths}
-    captions = dict.fromkeys(case.reference.caption for case in cases if case.reference.caption)
-    clip = None if options.text_encoder is None else _text_encoder(options.text_encoder)
-    texts = {} if clip is None else {caption: text_features(clip, caption) for caption in captions}
-    results = scores(cases, images, texts)
-    summary = markdown(results, options.image_encoder.name)
+    measures = [*_measures(options), *further]
+    if not measures:
+        raise SettingError("There is nothing to measure with. Name --image-encoder, --face-models, or both.")
+    note = "" if options.adapter is None else _draw(options)
+    scores = measured(find_cases(options.pictures, options.references), measures)
+    summary = markdown(scores, measures) + note
     try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        (options.output / "scores.md").write_text(summary, encoding="utf-8")
-        (options.output / "scores.csv").write_text(table(results), encoding="utf-8")
-        save_grid(cases, options.output / "grid.png")
+        _write(options.output, summary, scores, measures)
     except OSError as error:
         raise SettingError(f"{options.output} cannot be written ({error}). Name another folder.") from error
     sys.stdout.write(summary)
 
 
+def _write(folder: Path, summary: str, scores: Sequence[Score], measures: Sequence[Measure]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scores.md").write_text(summary, encoding="utf-8")
+    (folder / "scores.csv").write_text(table(scores, measures), encoding="utf-8")
+    save_grid(scores, folder / "grid.png")
+
+
+def _measures(options: Namespace) -> Iterator[Measure]:
+    """Raises SettingError for a text encoder without an image encoder, or without a projection to compare by."""
+    if options.image_encoder is not None:
+        embedding = embeddings(HostEncoder(load_clip_vision(options.image_encoder)))
+        yield image_prompt_similarity(embedding, options.image_encoder.name)
+        if options.text_encoder is not None:
+            clip = _text_encoder(options.text_encoder)
+            yield text_prompt_similarity(embedding, lambda text: text_features(clip, text), options.text_encoder.name)
+    elif options.text_encoder is not None:
+        raise SettingError("Expected --image-encoder with --text-encoder: the picture tower of the same CLIP. Name it.")
+    if options.face_models is not None:
+        yield face_similarity(load_face_models(options.face_models), options.face_models.name)
+
+
 def _add_drawing(parser: ArgumentParser) -> None:
     paper = Protocol()
     group = parser.add_argument_group("drawing the pictures first", "pictures that are there already are kept")
-    group.add_argument("--adapter", type=Path, help="an adapter that reads pictures; PICTURES is where they go")
+    group.add_argument("--adapter", type=Path, help="an adapter of pictures or faces; PICTURES is where they go")
     group.add_argument("--base", type=Path, help="the checkpoint to draw with")
     group.add_argument("--adapter-encoder", type=Path, help="the adapter's CLIP vision model, if it is another one")
+    group.add_argument("--adapter-face-models", type=Path, help="the adapter's face models, if they are others")
     group.add_argument("--weights", type=float, nargs="+", default=paper.weights, help="default: 1")
     texts = [text.value for text in Texts]
     group.add_argument("--texts", choices=texts, nargs="+", default=[Texts.EMPTY], help="default: empty")
@@ -90,9 +117,8 @@ def _add_drawing(parser: ArgumentParser) -> None:
     group.add_argument("--guidance", type=float, default=paper.guidance, help=f"default: {paper.guidance:g}")
 
 
-def _draw(options: Namespace) -> None:
-    if options.base is None:
-        raise SettingError("Expected --base with --adapter: the checkpoint to draw with. Name it.")
+def _draw(options: Namespace) -> str:
+    """Draws, and says what could not be drawn."""
     protocol = Protocol(
         pictures=options.per_reference,
         steps=options.steps,
@@ -102,17 +128,29 @@ def _draw(options: Namespace) -> None:
         resolution=options.resolution,
         seed=options.seed,
     )
-    encoder = load_clip_vision(options.adapter_encoder or options.image_encoder)
-    artist = Artist(load_checkpoint(options.base), encoder, Adapter.load(options.adapter))
-    draw_all(artist, find_pictures(options.references)[0], protocol, options.pictures)
+    references = find_pictures(options.references)[0]
+    faceless = draw_all(_artist(options), references, protocol, options.pictures)
+    if not faceless:
+        return ""
+    return f"- no face, so not drawn: {len(faceless)} of {len(references)} references ({', '.join(faceless)})\n"
 
 
-def _image_features(vision: HostEncoder, path: Path) -> Tensor:
-    try:
-        picture = read_picture(path)
-    except BROKEN as error:
-        raise SettingError(f"{path} cannot be read ({error}). Remove or replace it.") from error
-    return vision.encode(centre_crop(picture, vision.size)).pooled
+def _artist(options: Namespace) -> Artist:
+    """The base, and the adapter with what it reads through. Raises SettingError for what is not named."""
+    if options.base is None:
+        raise SettingError("Expected --base with --adapter: the checkpoint to draw with. Name it.")
+    adapter = Adapter.load(options.adapter)
+    encoder, models = (
+        options.adapter_encoder or options.image_encoder,
+        options.adapter_face_models or options.face_models,
+    )
+    wanted = (("--adapter-encoder", adapter.spec.stage, encoder), ("--adapter-face-models", adapter.spec.face, models))
+    for option, read, given in wanted:
+        if read is not None and given is None:
+            raise SettingError(f"Expected {option} with {adapter.source.name}, which reads through it. Name it.")
+    vision = None if adapter.spec.stage is None else load_clip_vision(encoder)
+    analyser = None if adapter.spec.face is None else load_face_models(models)
+    return Artist(load_checkpoint(options.base), adapter, vision, analyser)
 
 
 def _text_encoder(file: Path) -> Any:

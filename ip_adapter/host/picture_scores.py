@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingError, WrongEncoderError
-from ..metrics import Mean, clip_i, clip_t
+from ..evaluation.metrics import Mean, clip_i, clip_t
 from ..prompts.preprocess import as_pictures
 from ..training.pictures import centre_crop
 from .clip_text import text_features

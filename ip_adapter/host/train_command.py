@@ -109,7 +109,7 @@ def _drawing(training: Training, decode: Decode) -> Callable[[int], None]:
 
     def draw(step: int) -> None:
         if step % every == 0 or step == training.config.steps:
-            validation.save(adapter, training.config.output, step)
+            training.tracking.show(validation.save(adapter, training.config.output, step), step)
 
     return draw
 

@@ -22,7 +22,7 @@ from ..errors import SettingError
 from ..training.batch import Batch, Nothing, Text
 from ..training.config import TrainingConfig
 from ..training.errors import TrainingError
-from ..training.kinds import Widths, projector_for, reads
+from ..training.kinds import Widths, lora_rank_for, projector_for, reads
 from ..training.loop import Job
 from ..training.loss import Base
 from ..training.noising import Noising, Prediction
@@ -144,9 +144,14 @@ def job_of(
     widths = Widths(nothing.text.context.shape[-1], 0 if reads(config.kind).stage is None else _width(nothing))
     training, measured = held_back(samples, config.held_out, config.seed)
     if start is None:
-        return Job(base, projector_for(config.kind, widths, config.tokens), training, measured, nothing, config)
-    tensors = starting_tensors(start, config.kind, widths)
-    return Job(base, start.spec.projector, training, measured, nothing, config, tensors)
+        projector, rank = (
+            projector_for(config.kind, widths, config.tokens),
+            lora_rank_for(config.kind, config.lora_rank),
+        )
+        return Job(base, projector, training, measured, nothing, config, rank)
+    tensors = starting_tensors(start, config.kind, widths, config.lora_rank)
+    rank = start.spec.lora_rank or 0
+    return Job(base, start.spec.projector, training, measured, nothing, config, rank, tensors)
 
 
 def _width(nothing: Nothing) -> int:

@@ -57,6 +57,7 @@ class TrainingConfig:
     start: Path | None = None  # an adapter of this kind to go on from, in place of a random projector
     kind: Kind = Kind.STANDARD
     tokens: int = 0  # 0 is the number of the published adapter of this kind
+    lora_rank: int | None = None  # None is that of `start`, or of the published adapter of this kind; 0 trains none
     resolution: int = 512
     batch: int = 8
     accumulation: int = 1
@@ -90,6 +91,8 @@ class TrainingConfig:
         for name, wanted in (("image_encoder", reads(self.kind).stage), ("face_models", reads(self.kind).face)):
             if wanted is not None and getattr(self, name) is None:
                 raise SettingError(f"Expected {name}, which adapters of kind {self.kind.value} read through. Add it.")
+        if self.lora_rank and reads(self.kind).face is None:
+            raise SettingError(f"Expected lora_rank 0 for kind {self.kind.value}: only readers of faces apply a LoRA.")
         if self.draw_every and not self.held_out:
             raise SettingError("Expected held_out to be at least 1 where draw_every is: those pictures are drawn.")
         Drops(self.drop_picture, self.drop_text, self.drop_both)
@@ -146,6 +149,7 @@ _RULES: Mapping[tuple[str, ...], Rule] = {
         "0 or more",
         lambda value: 0 <= value < float("inf"),
     ),
+    ("lora_rank",): ("0 or more", lambda value: value is None or value >= 0),
     ("learning_rate",): ("above 0 and at most 1", lambda value: 0 < value <= 1),
     ("ema",): ("at least 0 and below 1", lambda value: 0 <= value < 1),
     ("resolution",): (f"a multiple of {CELL}", lambda value: value > 0 and value % CELL == 0),
@@ -203,6 +207,7 @@ _CONVERSIONS: Mapping[Any, tuple[str, Callable[[Any, Path], Any]]] = {
     Path | None: ("a path in quotes", _path),
     tuple[Path, ...]: ("a list of paths in quotes", _paths),
     int: ("a whole number", _whole),
+    int | None: ("a whole number", _whole),
     float: ("a number", _number),
     bool: ("true or false", lambda value, _: value if isinstance(value, bool) else None),
 }

@@ -12,6 +12,7 @@ from ..spec import Kind, ProjectorConfig
 
 _HEAD_WIDTH = 64
 _MOST_INNER_WIDTH = 1280  # of a resampler's latents; SD1.5's are as wide as its text, SDXL's narrower
+_LORA_RANK = 128
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,22 @@ class Widths:
 
 @dataclass(frozen=True)
 class TrainedKind:
-    """How many tokens the published adapters of a kind have (0: as many as the encoder gives), and its projector."""
+    """How many tokens the published adapters of a kind have (0: as many as the encoder gives), projector and LoRA."""
 
     tokens: int
     projector: Callable[[Widths, int], ProjectorConfig]
+    lora_rank: int = 0
 
 
 def projector_for(kind: Kind, widths: Widths, tokens: int | None = None) -> ProjectorConfig:
     """The sizes of the projector of this kind; `tokens` only where the published number is not wanted."""
     entry = KINDS[kind]
     return entry.projector(widths, tokens or entry.tokens)
+
+
+def lora_rank_for(kind: Kind, chosen: int | None) -> int:
+    """The rank of the LoRA that is trained along, 0 for none; `chosen` only where the published one is not wanted."""
+    return KINDS[kind].lora_rank if chosen is None else chosen
 
 
 def _linear(widths: Widths, tokens: int) -> LinearConfig:
@@ -67,9 +74,9 @@ KINDS: dict[Kind, TrainedKind] = {
     Kind.STANDARD: TrainedKind(4, _linear),
     Kind.PLUS: TrainedKind(16, _resampler),
     Kind.FULL_FACE: TrainedKind(0, _mlp),
-    Kind.FACEID: TrainedKind(4, _face),
-    Kind.FACEID_PLUS: TrainedKind(4, lambda widths, tokens: _face_perceiver(widths, tokens, False)),
-    Kind.FACEID_PLUS_V2: TrainedKind(4, lambda widths, tokens: _face_perceiver(widths, tokens, True)),
+    Kind.FACEID: TrainedKind(4, _face, _LORA_RANK),
+    Kind.FACEID_PLUS: TrainedKind(4, lambda widths, tokens: _face_perceiver(widths, tokens, False), _LORA_RANK),
+    Kind.FACEID_PLUS_V2: TrainedKind(4, lambda widths, tokens: _face_perceiver(widths, tokens, True), _LORA_RANK),
     Kind.FACEID_PORTRAIT: TrainedKind(16, _face),
     Kind.FACEID_PORTRAIT_UNNORM: TrainedKind(16, _face_resampler),
 }

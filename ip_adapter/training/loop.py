@@ -19,8 +19,10 @@ from .drops import Drops
 from .errors import TrainingError
 from .export import DTYPES, export
 from .loss import Base, Objective, Weighting
+from .optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from .samples import Samples
-from .saved import Saved, Surroundings, load, optimizer_tensors, restore_optimizer, save
+from .saved import Saved, Surroundings, load, save
+from .tracking import Tracking
 from .trainable import TrainableAdapter
 
 RESULT, STATE, TABLE, PICTURE = "ip_adapter.safetensors", "resume.safetensors", "loss.csv", "loss.png"
@@ -45,6 +47,7 @@ class Job:
     held_out: Samples | None
     nothing: Nothing
     config: TrainingConfig
+    lora_rank: int = 0  # 0 trains no LoRA
     start: Mapping[str, Tensor] | None = None  # tensors of an adapter to go on from, by their published names
 
 
@@ -72,13 +75,17 @@ def make_accelerator(config: TrainingConfig, on_cpu: bool) -> Any:
         from accelerate import Accelerator
     except ImportError as error:
         raise TrainingError("Training needs accelerate. Install it: pip install accelerate.") from error
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision=_MIXED[config.precision],
         gradient_accumulation_steps=config.accumulation,
         log_with=None if config.tracker is Tracker.NONE else config.tracker.value,
         project_dir=str(config.output),
     )
+    if config.tracker is not Tracker.NONE and not accelerator.log_with:
+        name = config.tracker.value
+        raise TrainingError(f"Expected {name} to be installed. Install it: pip install {name}; or leave tracker out.")
+    return accelerator
 
 
 class Training:
@@ -93,19 +100,18 @@ class Training:
             recompute_blocks(job.base.unet)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            adapter = TrainableAdapter(job.base.unet, job.projector).to(self.device)
+            adapter = TrainableAdapter(job.base.unet, job.projector, job.lora_rank).to(self.device)
         self.surroundings = Surroundings.of(adapter, accelerator.num_processes)
         if job.start is not None:
             adapter.go_on_from(job.start)
         self.objective = Objective(adapter, job.base, job.nothing.to(self.device), config.weighting)
-        self.optimizer = torch.optim.AdamW(
-            self.objective.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = make_optimizer(self.objective, config.learning_rate, config.weight_decay)
         self.average = {name: tensor.clone() for name, tensor in adapter.published().items()} if config.ema else {}
         self.order = Order(len(job.samples), config.seed)
         self.window = torch.zeros(2, device=self.device)  # sum and number of the losses since the last point
         self.step = self._restore()
         self.curve = Curve.read(config.output / TABLE, self.step)
+        self.tracking = Tracking(accelerator, config.tracker)
         self._shared, self._stepper = accelerator.prepare(self.objective, self.optimizer)
 
     def run(self, watch: Watch) -> Outcome:
@@ -113,7 +119,7 @@ class Training:
 
         Raises TrainingError when the disk is full or the loss is no number.
         """
-        self._start_trackers()
+        self.tracking.start(self.step)
         self.train(watch)
         self.save()
         if self.accelerator.is_main_process:
@@ -125,7 +131,7 @@ class Training:
         """Trains to the last step, or until asked to stop, saving only at the intervals."""
         started, first = time.monotonic(), self.step
         if self.step == 0 and self.job.held_out is not None:
-            self.curve.points.append(Point(0, None, self.held_out_loss(), self._rate()))
+            self._record(Point(0, None, self.held_out_loss(), self._rate()))
         while self.step < self.config.steps and not self._stops(watch):
             self._advance()
             if self._is_due(self.config.log_every):
@@ -228,11 +234,11 @@ class Training:
         total, count = self.accelerator.reduce(self.window, "sum").tolist()
         self.window.zero_()
         held_out = self.held_out_loss() if self._is_due(self.config.measure_every) else None
-        point = Point(self.step, total / count, held_out, self._rate())
+        return self._record(Point(self.step, total / count, held_out, self._rate()))
+
+    def _record(self, point: Point) -> Point:
         self.curve.points.append(point)
-        if self.config.tracker is not Tracker.NONE:
-            values = {"loss": point.loss} | ({} if held_out is None else {"held_out": held_out})
-            self.accelerator.log(values, step=self.step)
+        self.tracking.tell(point)
         return point
 
     def _check_losses(self) -> None:
@@ -241,7 +247,3 @@ class Training:
                 f"The loss is no number at step {self.step}. Lower learning_rate, or set precision to bfloat16 or "
                 f"float32. {self.config.output / STATE} holds the last state that was saved."
             )
-
-    def _start_trackers(self) -> None:
-        if self.config.tracker is not Tracker.NONE:
-            self.accelerator.init_trackers("ip_adapter")

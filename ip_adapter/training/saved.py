@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import SettingError
 from .atomic import write_tensors
@@ -55,8 +55,9 @@ class Surroundings:
     def of(cls, adapter: TrainableAdapter, processes: int) -> "Surroundings":
         """For an adapter that has not learned yet, whose matrices are copies of the base's."""
         digest = hashlib.sha256()
-        for matrix in adapter.ip_adapter.parameters():
-            digest.update(matrix.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        for pair in adapter.key_values:
+            for matrix in (pair.to_k_ip.weight, pair.to_v_ip.weight):
+                digest.update(matrix.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return cls(processes, digest.hexdigest()[:16])
 
 
@@ -91,19 +92,3 @@ def _check(file: Path, facts: Mapping[str, Any], config: TrainingConfig, surroun
             f"{file} belongs to a training with other settings: {told}. Set them as they were, name another output "
             "folder, or delete the file to start from the beginning."
         )
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The optimiser's memory of every parameter, as "parameter/quantity"."""
-    for name, parameter in module.named_parameters():
-        yield from ((f"{name}/{key}", value) for key, value in optimizer.state[parameter].items())
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Gives the optimiser what `optimizer_tensors` took from one like it."""
-    numbers = {name: number for number, (name, _) in enumerate(module.named_parameters())}
-    state: dict[int, dict[str, Tensor]] = {number: {} for number in numbers.values()}
-    for key, value in tensors.items():
-        name, quantity = key.rsplit("/", 1)
-        state[numbers[name]][quantity] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

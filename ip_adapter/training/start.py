@@ -3,15 +3,16 @@
 from torch import Tensor
 
 from ..adapter import Adapter
-from ..errors import WrongEncoderError, WrongPromptError
+from ..errors import SettingError, WrongEncoderError, WrongPromptError
 from ..spec import Kind
 from .kinds import Widths
 
 
-def starting_tensors(adapter: Adapter, kind: Kind, widths: Widths) -> dict[str, Tensor]:
+def starting_tensors(adapter: Adapter, kind: Kind, widths: Widths, lora_rank: int | None = None) -> dict[str, Tensor]:
     """Its tensors in float32, by their published names.
 
-    Raises WrongPromptError for another kind or a FaceID file with a LoRA, WrongEncoderError for another encoder.
+    Raises WrongPromptError for another kind, SettingError for another LoRA than one of the rank wanted, if one is, and
+    WrongEncoderError for another encoder.
     """
     name, spec = adapter.source.name, adapter.spec
     if spec.kind is not kind:
@@ -19,10 +20,10 @@ def starting_tensors(adapter: Adapter, kind: Kind, widths: Widths) -> dict[str, 
             f"Expected an adapter to start from of kind {kind.value}, but {name} is {spec.kind.value}. Choose another "
             "adapter, or its kind."
         )
-    if spec.lora_rank is not None:
-        raise WrongPromptError(
-            f"{name} holds a LoRA, which training here would leave out, and without which its matrices mean something "
-            "else. Start from an adapter that was trained without one."
+    own_rank = spec.lora_rank or 0
+    if lora_rank not in (None, own_rank):
+        raise SettingError(
+            f"Expected lora_rank to be {own_rank}, that of {name}, got {lora_rank}. Correct it, or leave it out."
         )
     if spec.stage is not None and spec.feature_width != widths.features:
         raise WrongEncoderError(

@@ -1,4 +1,4 @@
-"""The part of the model that learns: a projector, and key and value matrices for every cross-attention."""
+"""The part of the model that learns: a projector, key and value matrices for every cross-attention, perhaps a LoRA."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,15 +11,16 @@ from ..patching.attention import image_attention
 from ..patching.sites import BlockKey, Site, find_sites
 from ..projectors import build_projector
 from ..spec import ProjectorConfig
+from .low_rank import AttentionLora
 
 Replacement = Callable[..., Tensor]
 
 
-class _KeyValue(nn.Module):
-    """K' and V' of one site, which start as copies of the text's."""
+class _KeyValue(AttentionLora):
+    """K' and V' of one site, which start as copies of the text's, beside its LoRA."""
 
-    def __init__(self, attention: Any) -> None:
-        super().__init__()
+    def __init__(self, attention: Any, lora_rank: int) -> None:
+        super().__init__(attention, lora_rank)
         self.to_k_ip, self.to_v_ip = (_copied(matrix) for matrix in (attention.to_k, attention.to_v))
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,10 +38,12 @@ def _copied(matrix: nn.Linear) -> nn.Linear:
 class TrainableAdapter(nn.Module):
     """Float32 parameters under the names of the published files, for every cross-attention of a host UNet.
 
-    Raises WrongBaseError for a model without any, or whose text is not as wide as the projector's tokens.
+    With a LoRA, of a rank above 0 and for self-attentions too, the UNet computes with it from now on, and its weights
+    stay as they are. Raises WrongBaseError for a model without cross-attentions, or whose text is not as wide as the
+    projector's tokens.
     """
 
-    def __init__(self, unet: nn.Module, projector: ProjectorConfig) -> None:
+    def __init__(self, unet: nn.Module, projector: ProjectorConfig, lora_rank: int = 0) -> None:
         super().__init__()
         self.sites = find_sites(unet)
         widths = {site.context_width for site in self.sites}
@@ -50,14 +53,18 @@ class TrainableAdapter(nn.Module):
                 f"{sorted(widths) or 'of none'}. Choose a base of Stable Diffusion 1.5, 2 or XL."
             )
         self.image_proj = build_projector(projector)
+        blocks: list[Any] = [unet.get_submodule(site.path) for site in self.sites]
+        self.key_values = [_KeyValue(block.attn2, lora_rank) for block in blocks]
         # The published order counts self-attentions too, so cross-attentions have the odd numbers.
-        matrices = {str(2 * n + 1): _KeyValue(unet.get_submodule(site.path).attn2) for n, site in enumerate(self.sites)}
-        self.ip_adapter = nn.ModuleDict(matrices)
+        attentions: dict[str, nn.Module] = {str(2 * n + 1): pair for n, pair in enumerate(self.key_values)}
+        if lora_rank:
+            attentions |= {str(2 * n): AttentionLora(block.attn1, lora_rank) for n, block in enumerate(blocks)}
+        self.ip_adapter = nn.ModuleDict(attentions)
 
     def forward(self, *image: Tensor) -> dict[BlockKey, Replacement]:
         """The host's attn2 replacements that add the image branch, for the projector's arguments of a batch."""
         tokens = self.image_proj(*image)
-        pairs = zip(self.sites, self.ip_adapter.children(), strict=True)
+        pairs = zip(self.sites, self.key_values, strict=True)
         return {site.block: _replacement(site, *matrices(tokens)) for site, matrices in pairs}
 
     def go_on_from(self, tensors: Mapping[str, Tensor]) -> None:

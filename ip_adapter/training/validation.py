@@ -33,19 +33,22 @@ class Validation:
     decode: Decode
 
     @torch.no_grad()
-    def save(self, adapter: TrainableAdapter, folder: Path, step: int) -> None:
-        """A PNG of three rows: the samples themselves, drawn with an empty text, and with their captions.
-
-        Raises TrainingError when it cannot be written.
-        """
+    def draw(self, adapter: TrainableAdapter) -> Float[Tensor, "3 height width"]:
+        """A picture in [0, 1] of three rows: the samples themselves, drawn with an empty text, and with captions."""
         device = next(adapter.parameters()).device
         batch = self.samples.batch(range(min(MOST, len(self.samples)))).to(device)
         nothing = self.nothing.to(device)
         silent = batch.text.where(torch.zeros(len(batch.latents), dtype=torch.bool, device=device), nothing.text)
         rows = [batch.latents, *(self._drawn(adapter, batch, text, nothing) for text in (silent, batch.text))]
         strips = [torch.cat(list(self.decode(row)), dim=2) for row in rows]
+        return torch.cat(strips, dim=1)
+
+    def save(self, adapter: TrainableAdapter, folder: Path, step: int) -> Tensor:
+        """What `draw` gives, after writing it as a PNG. Raises TrainingError when it cannot be written."""
+        picture = self.draw(adapter)
         with replaced(folder / FOLDER / f"{step:06}.png") as part:
-            save_picture(torch.cat(strips, dim=1), part)
+            save_picture(picture, part)
+        return picture
 
     def _drawn(self, adapter: TrainableAdapter, batch: Batch, text: Text, nothing: Nothing) -> Tensor:
         count = len(batch.latents)

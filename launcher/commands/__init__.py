@@ -15,6 +15,8 @@ COMMANDS: tuple[Command, ...] = (
     in_host.BENCH,
     in_host.DEMO_WEIGHTS,
     in_host.DEMO_MEASURE,
+    in_host.DEMO_EVALUATE,
+    in_host.DEMO_ABLATIONS,
 )
 
 __all__ = ["COMMANDS", "Call", "Command"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..client import Client
+from ..demo_workflows import demo_table
 from ..errors import LauncherError
 from ..workflow import Graph, convert, substitute
 from .command import Call, Command
-from .demo import TABLE
 
 SERVER = "http://127.0.0.1:8188"
 
@@ -39,15 +39,6 @@ def read_graph(file: Path, object_info: dict[str, Any], for_demo: bool = False) 
         raise LauncherError(f"Reading the workflow {file}: {error}.") from error
     graph = convert(workflow, object_info)
     return substitute(graph, demo_table(file.stem)) if for_demo else graph
-
-
-def demo_table(name: str) -> dict[str, Any]:
-    """What is substituted in the shipped workflow of that name to run it on the demonstration family."""
-    files = json.loads(TABLE.read_text("utf-8"))
-    workflows = files["workflows"] | files["workflows_with_own_pictures"]
-    if name not in workflows:
-        raise LauncherError(f"Looking for {name} in {TABLE.name}: --demo is for the shipped workflows only.")
-    return files["everywhere"] | {files["reference_input"]: "reference.png"} | workflows[name]
 
 
 def _write(path: Path, text: str) -> None:

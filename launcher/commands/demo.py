@@ -13,6 +13,7 @@ from typing import Any
 
 from ..cache import make_cache
 from ..client import pictures
+from ..demo_workflows import TABLE
 from ..errors import LauncherError
 from ..folders import PICTURES, missing_weights
 from ..host import prepare_host
@@ -21,8 +22,6 @@ from ..serving import running_server
 from ..workflow import Graph, convert, substitute
 from .command import Call, Command
 
-# How the shipped workflows, made for published models, are run on the demonstration family. See the file.
-TABLE = Path(__file__).resolve().parent.parent / "demo_files.json"
 DEFAULT_OUTPUT = "ip-adapter-demo"
 
 

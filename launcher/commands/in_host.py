@@ -89,6 +89,14 @@ DEMO_MEASURE = host_command(
     "run.py demo-measure --output FOLDER [--cases N]",
     needs="demo",
 )
+DEMO_ABLATIONS = host_command(
+    "demo-ablations",
+    "demo.ablations.run",
+    "the paper's ablations on the demonstration model",
+    "Set everything up, train each variant of the adapter with several seeds and measure them all: "
+    "run.py demo-ablations --folder FOLDER [--seeds N]. Takes hours; what is done is kept in the folder.",
+    needs="demo",
+)
 TRAIN = host_command(
     "train",
     "ip_adapter.host.train_command",
@@ -101,8 +109,16 @@ EVALUATE = host_command(
     "evaluate",
     "ip_adapter.host.evaluate_command",
     "measure how much pictures follow references and captions",
-    "Set everything up and measure CLIP-I and CLIP-T inside the host: run.py evaluate PICTURES REFERENCES "
-    "--image-encoder FILE [--text-encoder FILE] [--output FOLDER]; with --adapter FILE --base FILE it draws them first "
-    "by the paper's protocol. Exit status: 0 fine, 1 an error that is explained, "
+    "Set everything up and measure CLIP-I, CLIP-T and face similarity inside the host: run.py evaluate PICTURES "
+    "REFERENCES [--image-encoder FILE [--text-encoder FILE]] [--face-models FOLDER] [--output FOLDER]; with --adapter "
+    "FILE --base FILE it draws them first by the paper's protocol. Exit status: 0 fine, 1 an error that is explained, "
     "2 a wrong command line, 130 interrupted.",
+)
+DEMO_EVALUATE = host_command(
+    "demo-evaluate",
+    "demo.evaluate",
+    "the same for pictures of the demonstration's world",
+    "As run.py evaluate, for the demonstration model: it is known without --custom-nodes, and the share of attributes "
+    "that are alike in picture and reference is measured too.",
+    needs="demo",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from ..cache import make_cache
+from ..demo_workflows import PACK, write_demo_workflows
 from ..errors import LauncherError
 from ..folders import missing_weights
 from ..host import prepare_host
@@ -19,7 +20,9 @@ def run(call: Call) -> int:
     for path in missing_weights(call.root):
         call.status.say(f"Without {path}: that file is not there, so its loader offers nothing.")
     with running_server(host, call.root, cache, call.status, call.options.port) as server:
-        call.status.say(f"Open {server.url} in a browser. The shipped workflows are under Workflow > Browse Templates.")
+        write_demo_workflows(call.root, server.base_directory, server.object_info())
+        call.status.say(f"Open {server.url} in a browser. Workflow > Browse Templates > {PACK} holds every workflow")
+        call.status.say("ready to run with the demonstration model; ip-adapter-nodes has them for published models.")
         call.status.say(f"Files of this run: {server.base_directory} (removed at the end). Ctrl-C stops it.")
         try:
             status = server.wait_for_exit()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from host_support.training import CONTEXT_WIDTH, FEATURES, config, job
+from ip_adapter_nodes.ip_adapter.spec import Kind
 from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text
 from ip_adapter_nodes.ip_adapter.training.loop import RESULT, Training, Watch, make_accelerator
 from ip_adapter_nodes.ip_adapter.training.samples import Encoded
@@ -48,7 +49,7 @@ class Pixels:
     def encode(self, picture, caption):
         latents = torch.cat([picture, picture.mean(dim=1, keepdim=True)], dim=1)
         text = Text(torch.full((1, 5, CONTEXT_WIDTH), float(len(caption))), None)
-        return Batch(latents, text, (picture.flatten(1)[:, :FEATURES],))
+        return Batch(latents, text, (picture.flatten(1)[:, : FEATURES[Kind.STANDARD]],))
 
 
 def train(folder, shards, stop_after=None):

@@ -10,6 +10,7 @@ from face_models import red_cell, write_pack
 from factories import randomise
 from host_support.clip import tiny_clip_vision
 from host_support.training import CONTEXT_WIDTH, config, tiny_base
+from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import FaceError, SettingError
 from ip_adapter_nodes.ip_adapter.faces.analysis import FaceChoice, analyse
 from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
@@ -22,6 +23,7 @@ from ip_adapter_nodes.ip_adapter.training.kinds import KINDS, Widths, projector_
 from ip_adapter_nodes.ip_adapter.training.trainable import TrainableAdapter
 from PIL import Image
 from safetensors import safe_open
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 FACE_KINDS = [kind for kind in KINDS if reads(kind).face]
 PATCH_WIDTH = 64
@@ -88,11 +90,14 @@ def test_the_command_trains_a_face_adapter_and_goes_on_from_one(
     command = importlib.import_module("ip_adapter_nodes.ip_adapter.host.train_command")
     monkeypatch.setattr(command.signal, "signal", lambda *_: None)
     kind = Kind.FACEID_PLUS.value
-    assert command.main([write_settings(tmp_path, root, pack, kind=kind, held_out=1, draw_every=2)]) == 0
+    first_settings = {"kind": kind, "held_out": 1, "draw_every": 2, "lora_rank": 2, "tracker": "tensorboard"}
+    assert command.main([write_settings(tmp_path, root, pack, **first_settings)]) == 0
     with Image.open(tmp_path / "out" / "pictures" / "000002.png") as drawn:
         assert drawn.size == (64, 3 * 64)
         rows = [drawn.crop((0, top, 64, top + 64)).tobytes() for top in (0, 64, 128)]
     assert len(set(rows)) == 3  # the sample, without text, with text
+    shown = EventAccumulator(str(tmp_path / "out" / "ip_adapter")).Reload().Images("drawn")
+    assert [(event.step, event.width, event.height) for event in shown] == [(2, 64, 3 * 64)]
     told = capsys.readouterr().err
     assert "2 pictures used; 0 broken and skipped; 1 without a face skipped (nobody.png)" in told
     first = tmp_path / "out" / "ip_adapter.safetensors"
@@ -103,8 +108,25 @@ def test_the_command_trains_a_face_adapter_and_goes_on_from_one(
     assert command.main([write_settings(tmp_path, root, pack, kind=kind, **again)]) == 0
     with safe_open(first, "pt") as one, safe_open(tmp_path / "again" / "ip_adapter.safetensors", "pt") as other:
         assert all(torch.equal(one.get_tensor(name), other.get_tensor(name)) for name in one.keys())  # noqa: SIM118
-    again = {"start": str(first), "output": str(tmp_path / "wrong"), "kind": Kind.FACEID.value}
-    assert command.main([write_settings(tmp_path, root, pack, **again)]) == 1
-    assert "Expected an adapter to start from of kind faceid, but ip_adapter.safetensors is faceid-plus" in (
-        capsys.readouterr().err
-    )
+    assert Adapter.load(tmp_path / "again" / "ip_adapter.safetensors").spec.lora_rank == 2
+
+
+WRONG_STARTS = {
+    "Expected an adapter to start from of kind faceid, but start.safetensors is faceid-plus": {"kind": "faceid"},
+    "Expected lora_rank to be 2, that of start.safetensors, got 3. Correct it, or leave it out": {"lora_rank": 3},
+}
+
+
+@pytest.mark.parametrize(("message", "wrong"), WRONG_STARTS.items())
+def test_a_start_of_another_kind_or_rank_is_refused(
+    face_libraries, pack, root, tmp_path, capsys, monkeypatch, message, wrong
+):
+    command = importlib.import_module("ip_adapter_nodes.ip_adapter.host.train_command")
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    kind = Kind.FACEID_PLUS
+    adapter = TrainableAdapter(tiny_base().unet, projector_for(kind, Widths(CONTEXT_WIDTH, PATCH_WIDTH)), 2)
+    start = tmp_path / "start.safetensors"
+    export(start, adapter.published(), config(tmp_path, kind=kind.value), 1)
+    settings = {"kind": kind.value, "start": str(start)} | wrong
+    assert command.main([write_settings(tmp_path, root, pack, **settings)]) == 1
+    assert message in capsys.readouterr().err

@@ -36,7 +36,11 @@ def equal(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("settings", [{}, {"ema": 0.9, "accumulation": 2, "min_snr": 5.0, "warmup_steps": 5}], ids=str)
+FACES = {"kind": "faceid", "lora_rank": 3}
+MORE = {"ema": 0.9, "accumulation": 2, "min_snr": 5.0, "warmup_steps": 5}
+
+
+@pytest.mark.parametrize("settings", [{}, MORE, FACES | {"ema": 0.9}], ids=str)
 def test_a_stopped_training_ends_bitwise_as_one_that_was_not(tmp_path, settings):
     straight, stopped = config(tmp_path / "straight", **settings), config(tmp_path / "stopped", **settings)
     _, outcome = train(straight, held_out=3)
@@ -91,8 +95,9 @@ def test_training_lowers_the_loss_and_the_curve_shows_it(tmp_path):
         assert len(picture.getcolors(10_000)) > 10
 
 
-def test_half_precision_computes_in_it_and_learns_in_float32(tmp_path):
-    training, _ = train(config(tmp_path, precision="bfloat16", steps=2))
+@pytest.mark.parametrize("settings", [{}, FACES], ids=str)
+def test_half_precision_computes_in_it_and_learns_in_float32(tmp_path, settings):
+    training, _ = train(config(tmp_path, precision="bfloat16", steps=2, **settings))
     assert next(training.job.base.unet.parameters()).dtype is torch.bfloat16
     assert {tensor.dtype for tensor in training.weights().values()} == {torch.float32}
     assert all(bool(tensor.isfinite().all()) for tensor in training.weights().values())

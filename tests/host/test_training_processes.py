@@ -20,7 +20,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-ROUNDING = 1e-4  # relative; other samples move every tensor by more than 1e-3
+# Relative; other samples move tensors by more than 2e-3, and the half of a LoRA that starts at zero by more than 1.
+ROUNDING, ROUNDING_FROM_ZERO = 1e-4, 1e-2
 WAIT = 300  # seconds, for a machine that is busy with other things
 SETTINGS = {"steps": 100_000, "resolution": 64, "batch": 2, "save_every": 2, "log_every": 1, "held_out": 2}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -102,12 +103,14 @@ def test_two_processes_train_what_one_does_with_the_whole_batch(root, tmp_path):
     result = subprocess.run(arguments, capture_output=True, text=True, env=ENVIRONMENT, timeout=WAIT, check=False)
     assert result.returncode == 0, result.stderr
     with torch.inference_mode(False):
-        train(config(tmp_path / "one", batch=4, steps=3, log_every=3, seed=4), held_out=2)
+        train(config(tmp_path / "one", batch=4, steps=3, log_every=3, seed=4, kind="faceid", lora_rank=3), held_out=2)
     one, two = (tmp_path / count for count in ("one", "two"))
     assert [saved(folder)["processes"] for folder in (one, two)] == [1, 2]
     weights = [load_file(folder / RESULT) for folder in (one, two)]
     # Not element by element: AdamW makes whole steps of gradients that are hardly more than rounding.
-    assert max(relative_error(weights[1][name], tensor) for name, tensor in weights[0].items()) <= ROUNDING
+    errors = {name: relative_error(weights[1][name], tensor) for name, tensor in weights[0].items()}
+    assert max(error for name, error in errors.items() if "_lora.up." not in name) <= ROUNDING
+    assert max(error for name, error in errors.items() if "_lora.up." in name) <= ROUNDING_FROM_ZERO
 
 
 def test_the_command_names_what_is_wrong(tmp_path, capsys, monkeypatch):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from ip_adapter_nodes.launcher import folders
 from ip_adapter_nodes.launcher.lock import Lock
@@ -14,7 +16,8 @@ def pack(odd_folder):
         (root / name).write_text(name)
     (root / ABSENT).unlink()
     (root / folders.PICTURES).mkdir()
-    for name in ("reference.png", "PHOTO.JPG", "LICENCE.txt"):
+    (root / folders.PICTURES / "to train on").mkdir()
+    for name in ("reference.png", "PHOTO.JPG", "LICENCE.txt", "to train on/0.png", "to train on/metadata.jsonl"):
         (root / folders.PICTURES / name).write_bytes(b"pixels")
     return root
 
@@ -34,7 +37,8 @@ def test_the_pack_and_its_weights_are_linked_in(pack, odd_folder):
         assert (base / "models/clip_vision/demo_clip_vision.safetensors").is_file()
         assert [path.name for path in (base / "models/ipadapter").iterdir()] == ["demo_faceid.safetensors"]
         assert (base / "models/insightface/models/demo/demo_detector.onnx").is_file()
-        assert sorted(path.name for path in (base / "input").iterdir()) == ["PHOTO.JPG", "reference.png"]
+        expected = {"PHOTO.JPG", "reference.png", "to train on/0.png", "to train on/metadata.jsonl"}
+        assert {Path(file).as_posix() for file in files(base / "input")} == expected
         assert all((base / name).is_dir() for name in ("output", "temp", "user"))
     assert not base.exists()
     assert files(pack) == before, "removing the links must not remove what they point at"

@@ -19,4 +19,4 @@ sys.path.insert(0, str(root / "tests"))
 
 from host_support.training import config, train  # noqa: E402
 
-train(config(output, batch=batch, steps=3, log_every=3, seed=4), held_out=2)
+train(config(output, batch=batch, steps=3, log_every=3, seed=4, kind="faceid", lora_rank=3), held_out=2)

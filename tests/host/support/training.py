@@ -10,14 +10,15 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from ip_adapter_nodes.ip_adapter.spec import Kind
 from ip_adapter_nodes.ip_adapter.training.batch import Batch, Nothing, Text, joined
 from ip_adapter_nodes.ip_adapter.training.config import TrainingConfig
-from ip_adapter_nodes.ip_adapter.training.kinds import Widths, projector_for
+from ip_adapter_nodes.ip_adapter.training.kinds import Widths, lora_rank_for, projector_for
 from ip_adapter_nodes.ip_adapter.training.loop import Job, Outcome, Training, Watch, make_accelerator
 from ip_adapter_nodes.ip_adapter.training.loss import Base
 from ip_adapter_nodes.ip_adapter.training.noising import Noising, Prediction
 
 from .small_models import randomise
 
-CONTEXT_WIDTH, FEATURES = 64, 48
+CONTEXT_WIDTH = 64
+FEATURES = {Kind.STANDARD: 48, Kind.FACEID: 512}  # what the projector reads, a vector
 _CONFIG = {
     "image_size": 8,
     "in_channels": 4,
@@ -49,6 +50,7 @@ class NoiseSamples:
     """Samples that differ, and are always the same."""
 
     count: int = 10
+    features: int = FEATURES[Kind.STANDARD]
 
     def __len__(self) -> int:
         return self.count
@@ -56,9 +58,8 @@ class NoiseSamples:
     def batch(self, numbers: Sequence[int]) -> Batch:
         return joined([self._one(torch.Generator().manual_seed(number)) for number in numbers])
 
-    @staticmethod
-    def _one(generator: torch.Generator) -> Batch:
-        shapes = ((4, 8, 8), (5, CONTEXT_WIDTH), (FEATURES,))
+    def _one(self, generator: torch.Generator) -> Batch:
+        shapes = ((4, 8, 8), (5, CONTEXT_WIDTH), (self.features,))
         latents, context, image = (torch.randn(1, *shape, generator=generator) for shape in shapes)
         return Batch(latents, Text(context, None), (image,))
 
@@ -66,7 +67,7 @@ class NoiseSamples:
 def config(output: Path, **settings) -> TrainingConfig:
     nowhere = Path("nowhere")
     values = {"steps": 6, "batch": 2, "save_every": 2, "log_every": 2, "learning_rate": 1e-3, "result": "float32"}
-    known = TrainingConfig(nowhere, nowhere, output, 1, image_encoder=nowhere)
+    known = TrainingConfig(nowhere, nowhere, output, 1, image_encoder=nowhere, face_models=nowhere)
     return replace(known, **{name: _typed(known, name, value) for name, value in (values | settings).items()})
 
 
@@ -76,10 +77,12 @@ def _typed(known: TrainingConfig, name: str, value: object) -> object:
 
 
 def job(chosen: TrainingConfig, held_out: int = 0) -> Job:
-    nothing = Nothing(Text(torch.zeros(1, 5, CONTEXT_WIDTH), None), (torch.zeros(1, FEATURES),))
-    measured = NoiseSamples(held_out) if held_out else None
-    projector = projector_for(Kind.STANDARD, Widths(CONTEXT_WIDTH, FEATURES))
-    return Job(tiny_base(), projector, NoiseSamples(), measured, nothing, chosen)
+    features = FEATURES[chosen.kind]
+    nothing = Nothing(Text(torch.zeros(1, 5, CONTEXT_WIDTH), None), (torch.zeros(1, features),))
+    samples, measured = (NoiseSamples(count, features) for count in (10, held_out))
+    projector = projector_for(chosen.kind, Widths(CONTEXT_WIDTH, features))
+    rank = lora_rank_for(chosen.kind, chosen.lora_rank)
+    return Job(tiny_base(), projector, samples, measured if held_out else None, nothing, chosen, rank)
 
 
 def train(chosen: TrainingConfig, stop_after: int | None = None, held_out: int = 0) -> tuple[Training, Outcome]:

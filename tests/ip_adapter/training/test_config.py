@@ -70,6 +70,8 @@ WRONG = {
     "not a number": ({"learning_rate": "nan"}, "Expected learning_rate to be above 0 and at most 1, got nan"),
     "size": ({"resolution": "500"}, "Expected resolution to be a multiple of 64, got 500"),
     "average": ({"ema": "1"}, "Expected ema to be at least 0 and below 1"),
+    "LoRA of pictures": ({"lora_rank": "4"}, "Expected lora_rank 0 for kind standard: only readers of faces apply a"),
+    "negative rank": ({"lora_rank": "-1"}, "Expected lora_rank to be 0 or more, got -1"),
     "nothing to draw": ({"draw_every": "5"}, "Expected held_out to be at least 1 where draw_every is"),
     "drops": ({"drop_text": "0.95"}, "sum to 1 at most"),
     "missing file": ({"base": '"other.safetensors"'}, "Expected base to be there, but .*other.safetensors is not"),

@@ -7,7 +7,7 @@ from ip_adapter_nodes.ip_adapter.projectors import build_projector
 from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.recognition.variant import KIND_METADATA
 from ip_adapter_nodes.ip_adapter.spec import Kind
-from ip_adapter_nodes.ip_adapter.training.kinds import KINDS, Widths, projector_for
+from ip_adapter_nodes.ip_adapter.training.kinds import KINDS, Widths, lora_rank_for, projector_for
 
 SITES = 16
 # Parameters of the published projectors, from the sizes of the files less those of their matrices.
@@ -51,3 +51,9 @@ def test_resamplers_are_as_wide_as_the_published_ones(context, inner):
 
 def test_the_number_of_tokens_can_be_chosen():
     assert {projector_for(kind, Widths(128, 64), 8).tokens for kind in KINDS if kind is not Kind.FULL_FACE} == {8}
+
+
+def test_the_loras_are_those_of_the_published_adapters_or_chosen():
+    with_lora = {Kind.FACEID, Kind.FACEID_PLUS, Kind.FACEID_PLUS_V2}
+    assert {kind: lora_rank_for(kind, None) for kind in Kind} == {kind: 128 * (kind in with_lora) for kind in Kind}
+    assert [lora_rank_for(Kind.FACEID, rank) for rank in (0, 4)] == [0, 4]

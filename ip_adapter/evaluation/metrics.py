@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from ..models.shapes import Float
+from ...models.shapes import Float
 
 _CLIP_SCORE = 2.5  # Hessel et al. 2021 (arXiv 2104.08718), section 3: w
 _NORMAL_95 = 1.96

@@ -1,0 +1,52 @@
+"""DDIM with classifier-free guidance for a whole batch, every picture with a text and an image prompt of its own.
+
+Source: Song et al. 2020 (arXiv 2010.02502), equation 12 without noise; Ho and Salimans 2022 (arXiv 2207.12598), for
+v-prediction (Salimans and Ho 2022, arXiv 2202.00512). Timesteps are those of the host's scheduler "ddim_uniform".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import vocabulary
+from ..training.text_to_image import Noising, TextToImage
+
+STEPS, CFG = 20, 3.5
+Adapter = Callable[[Tensor], Any]  # features of a batch -> the host's attn2 replacements
+
+
+@dataclass(frozen=True)
+class Following:
+    """An adapter, what it reads of every picture's reference, and what it reads where there is none."""
+
+    adapter: Adapter
+    seen: Tensor
+    nothing: Tensor
+
+
+@torch.no_grad()
+def sample(base: TextToImage, prompts: list[str], noise: Tensor, following: Following | None = None) -> Tensor:
+    """Latents (n, 4, height, width) of the prompts, from noise of the same shape."""
+    ids = torch.tensor([vocabulary.padded_ids(text) for text in [*prompts, *[""] * len(prompts)]])
+    context = base.text(input_tokens=ids)[0]
+    options: dict[str, Any] = {}
+    if following is not None:
+        seen = torch.cat([following.seen, following.nothing])
+        options["patches_replace"] = {"attn2": following.adapter(seen)}
+    noising, x = Noising(), noise
+    signal, sigma = noising.signal, noising.noise
+    timesteps = list(range(1, len(signal), len(signal) // STEPS))[::-1]
+    for now, following_step in zip(timesteps, [*timesteps[1:], None], strict=True):
+        time = torch.full((2 * len(noise),), float(now))
+        v = base.unet(torch.cat([x, x]), time, context=context, transformer_options=options)
+        wanted, unwanted = v.chunk(2)
+        v = unwanted + CFG * (wanted - unwanted)
+        picture, rest = signal[now] * x - sigma[now] * v, sigma[now] * x + signal[now] * v
+        last = following_step is None
+        x = picture if last else signal[following_step] * picture + sigma[following_step] * rest
+    return x

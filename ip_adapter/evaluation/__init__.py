@@ -1,0 +1,1 @@
+"""How much pictures follow the references and captions they were made from."""
