@@ -21,6 +21,7 @@ DEMO_WEIGHTS = {
     "demo/weights/demo_checkpoint.safetensors": "checkpoints",
     "demo/weights/demo_clip_vision.safetensors": "clip_vision",
     "demo/weights/demo_ip_adapter.safetensors": "ipadapter",
+    "demo/weights/demo_ip_adapter_plus.safetensors": "ipadapter",
     "demo/weights/demo_controlnet.safetensors": "controlnet",
     "demo/weights/demo_t2i_adapter.safetensors": "controlnet",
     "demo/weights/demo_faceid.safetensors": "ipadapter",

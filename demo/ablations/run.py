@@ -19,10 +19,12 @@ from ..judge import load_judge
 from ..measure import grid
 from . import balance, report, sibling
 from .measured import Scores, scored
+from .shipped_adapter import PLUS, STANDARD, load_adapter
 from .trained import SEEDS, World, load_world, trained
 from .variants import VARIANTS, Variant, size
 
 _COLUMNS = 12
+SHIPPED = (STANDARD, PLUS)
 Tensors = dict[str, Tensor]
 
 
@@ -34,10 +36,20 @@ def _kept(file: Path, make: Callable[[], Tensors]) -> Tensors:
 
 def _scores(variant: Variant, seed: int, world: World, folder: Path) -> Scores:
     def make() -> Tensors:
-        scores = scored(world, trained(world, variant, seed, folder), variant, load_judge())
-        return {field.name: getattr(scores, field.name) for field in fields(Scores)}
+        return _tensors(scored(world, trained(world, variant, seed, folder), variant, load_judge()))
 
     return Scores(**_kept(folder / f"{variant.slug}-{seed}.scores.safetensors", make))
+
+
+def _shipped(which: Variant, world: World, folder: Path) -> Scores:
+    def make() -> Tensors:
+        return _tensors(scored(world, load_adapter(world.base, which=which), which, load_judge()))
+
+    return Scores(**_kept(folder / f"{which.slug}.scores.safetensors", make))
+
+
+def _tensors(scores: Scores) -> Tensors:
+    return {field.name: getattr(scores, field.name) for field in fields(Scores)}
 
 
 def _balance(world: World, folder: Path) -> balance.Balance:
@@ -51,12 +63,13 @@ def _siblings(world: World, folder: Path) -> Tensors:
 
 def _parts(seeds: Iterable[int]) -> list[Callable[[World, Path], object]]:
     runs = [partial(_scores, variant, seed) for seed in seeds for variant in VARIANTS]
-    return [_balance, _siblings, *runs]
+    return [_balance, _siblings, *runs, *(partial(_shipped, which) for which in SHIPPED)]
 
 
 def _write(world: World, folder: Path, seeds: Sequence[int]) -> None:
     results = {variant: [_scores(variant, seed, world, folder) for seed in seeds] for variant in VARIANTS}
-    learned = {variant: size(variant.build(world.base.unet)) for variant in VARIANTS}
+    results |= {which: [_shipped(which, world, folder)] for which in SHIPPED}
+    learned = {variant: size(variant.build(world.base.unet)) for variant in results}
     curves, pictures = _balance(world, folder), _siblings(world, folder)
     texts = [
         report.table(results, learned),
@@ -79,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that train at the same time")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)  # the host sets it up, too
     options.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     seeds = SEEDS[: options.seeds]

@@ -46,22 +46,33 @@ def _concatenated(unet: nn.Module) -> nn.Module:
     return ConcatenatingAdapter(unet, projector_for(Kind.STANDARD, Widths(WIDTH, POOLED), TOKENS))
 
 
-def _concatenated_wide(unet: nn.Module) -> nn.Module:
-    """A hidden layer spends on the projector what key and value matrices cost the decoupled adapter."""
+def _hidden_layer(unet: nn.Module) -> FaceConfig:
+    """A projector with one, which costs what key and value matrices cost the decoupled adapter."""
     matrices = sum(2 * site.width * site.context_width for site in find_sites(unet))
     linear = TOKENS * WIDTH * (POOLED + 1)
     hidden = round((matrices + linear - TOKENS * WIDTH) / (POOLED + 1 + TOKENS * WIDTH))
-    return ConcatenatingAdapter(unet, FaceConfig(POOLED, hidden, TOKENS, WIDTH))
+    return FaceConfig(POOLED, hidden, TOKENS, WIDTH)
 
 
 TOKENS = 4
 DECOUPLED = _global(TOKENS)
 CONCATENATED = Variant("concatenated", "concatenated, the same projector", Reads.POOLED, _concatenated)
-CONCATENATED_WIDE = Variant("concatenated-wide", "concatenated, as many parameters", Reads.POOLED, _concatenated_wide)
+CONCATENATED_WIDE = Variant(
+    "concatenated-wide",
+    "concatenated, a hidden layer: as many parameters as the first",
+    Reads.POOLED,
+    lambda unet: ConcatenatingAdapter(unet, _hidden_layer(unet)),
+)
+DECOUPLED_WIDE = Variant(
+    "decoupled-wide",
+    "decoupled, the same hidden layer",
+    Reads.POOLED,
+    lambda unet: TrainableAdapter(unet, _hidden_layer(unet)),
+)
 FINE_GRAINED = Variant(
     "fine-grained", "decoupled, 16 tokens of a resampler over patches", Reads.PATCHES, plus_adapter.build
 )
-VARIANTS = (DECOUPLED, CONCATENATED, CONCATENATED_WIDE, _global(1), _global(16), FINE_GRAINED)
+VARIANTS = (DECOUPLED, CONCATENATED, CONCATENATED_WIDE, DECOUPLED_WIDE, _global(1), _global(16), FINE_GRAINED)
 
 
 def size(model: nn.Module) -> int:

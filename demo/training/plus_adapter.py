@@ -23,12 +23,12 @@ from .shipped import load_image_encoder
 from .text_to_image import TextToImage
 
 RECIPE = Recipe(
-    samples=48_000,
+    samples=32_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,
     warmup_steps=100,
-    decay_from=0.4,
+    decay_from=0.3,
     ema=0.995,
     seed=62,
 )

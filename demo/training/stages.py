@@ -135,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rank", type=int, default=0, help="which of them this one is, from 0")
     parser.add_argument("--meet", type=Path, default=Path("meeting-point"), help="a new file where they meet")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)  # the host sets it up, too
     options.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     parallel.join(options.rank, options.processes, options.meet)
