@@ -35,7 +35,8 @@ def test_the_pack_and_its_weights_are_linked_in(pack, odd_folder):
         assert checkpoint.read_text() == "demo/weights/demo_checkpoint.safetensors"
         assert len(list((base / "models/controlnet").iterdir())) == 2
         assert (base / "models/clip_vision/demo_clip_vision.safetensors").is_file()
-        assert [path.name for path in (base / "models/ipadapter").iterdir()] == ["demo_faceid.safetensors"]
+        adapters = {path.name for path in (base / "models/ipadapter").iterdir()}
+        assert adapters == {"demo_faceid.safetensors", "demo_ip_adapter_plus.safetensors"}
         assert (base / "models/insightface/models/demo/demo_detector.onnx").is_file()
         expected = {"PHOTO.JPG", "reference.png", "to train on/0.png", "to train on/metadata.jsonl"}
         assert {Path(file).as_posix() for file in files(base / "input")} == expected
