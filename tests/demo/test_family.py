@@ -84,7 +84,7 @@ def test_weights_stay_small_and_say_how_they_were_made():
     from safetensors import safe_open
 
     files = sorted(WEIGHTS.glob("*.safetensors"))
-    assert len(files) == 8
+    assert len(files) == 9
     assert sum(file.stat().st_size for file in files) < 24e6
     for file in files:
         with safe_open(file, "pt") as content:
