@@ -21,6 +21,7 @@ from .report import percent
 from .shipped_adapter import load_adapter
 from .trained import World
 
+NAMES = ("text's shape", "picture's shape", "colour", "texture", "background")
 WEIGHTS = tuple(step / 8 for step in range(9))
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 420, 56, 24, 48, 48
 _COLOURS = {"text's shape": BLUE, "picture's shape": VERMILION, "colour": ORANGE, "background": GREEN}
@@ -57,14 +58,13 @@ def measured(world: World, judge: AttributeClassifier) -> Balance:
         read = read_labels(judge, drawn(world, texts, load_adapter(world.base, weight)))
         rows.append(torch.stack([read[:, 0] == others, *(read == own).unbind(1)]).float())
     values = torch.stack(rows, dim=1)
-    names = ("text's shape", "picture's shape", "colour", "texture", "background")
-    return Balance(dict(zip(names, values, strict=True)))
+    return Balance(dict(zip(NAMES, values, strict=True)))
 
 
 def table(balance: Balance) -> str:
-    lines = [f"| weight | {' | '.join(balance.curves)} |", "|---|" + "---|" * len(balance.curves)]
+    lines = [f"| weight | {' | '.join(NAMES)} |", "|---|" + "---|" * len(NAMES)]
     for place, weight in enumerate(WEIGHTS):
-        lines.append(f"| {weight} | {' | '.join(percent(values[place]) for values in balance.curves.values())} |")
+        lines.append(f"| {weight} | {' | '.join(percent(balance.curves[name][place]) for name in NAMES)} |")
     verdict = "; ".join(balance.steps_back()) or "none"
     return "\n".join([*lines, "", f"Crossings: {balance.crossings()}. Steps back beyond the intervals: {verdict}.", ""])
 

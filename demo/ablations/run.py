@@ -77,7 +77,7 @@ def _write(world: World, folder: Path, seeds: Sequence[int]) -> None:
         balance.table(curves),
     ]
     report.pictures(results, world.cases).save(folder / "variants.png")
-    grid(list(pictures.values()), _COLUMNS).save(folder / "sibling.png")
+    grid([pictures[name] for name in sibling.CONDITIONS[:-1]], _COLUMNS).save(folder / "sibling.png")
     balance.plot(curves).save(folder / "balance.png")
     text = "\n".join(texts)
     (folder / "results.md").write_text(text, encoding="utf-8")

@@ -26,6 +26,7 @@ from .trained import World
 
 RECIPE = Recipe(samples=9_600, batch=16, learning_rate=2e-4, warmup_steps=50, decay_from=0.4, ema=0.99, seed=111)
 CAPTIONS = Captions(keep=0.88, empty=0.1)
+CONDITIONS = tuple(f"{base}: {what}" for base in ("base", "sibling") for what in ("text", "reference", "neither"))
 Drawn = dict[str, Tensor]  # condition -> pictures (cases, 3, h, w)
 
 
@@ -62,7 +63,7 @@ def table(world: World, pictures: Drawn, judge: AttributeClassifier) -> str:
     shown = {
         "the references themselves": demo_world.render(world.cases),
         "the references in the sibling's look": comic.render(world.cases),
-        **pictures,
+        **{name: pictures[name] for name in CONDITIONS},
     }
     for name, made in shown.items():
         right = (read_labels(judge, made) == world.cases.labels).float()
