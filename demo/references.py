@@ -16,6 +16,7 @@ PICTURES = Path(__file__).resolve().parent / "pictures"
 SIZE = 256
 HOLE_SIZE = 128  # what is inpainted keeps its size, and the demo model draws 128 pixels
 SECOND = ("cross", "white", "plain", "red")
+SECOND_ON_BLUE = ("cross", "white", "plain", "blue")  # the model draws one background at a time
 BLUE = ("circle", "pink", "plain", "blue")
 # Who the photographs of a person show, in the demo world: an object, each time before another background.
 PERSON, OTHER_PERSON = ("star", "yellow", "plain"), ("heart", "pink", "plain")
@@ -79,6 +80,7 @@ def references() -> dict[str, Tensor]:
     """File names and pictures."""
     return {
         "second.png": draw(SECOND, SIZE),
+        "second_on_blue.png": draw(SECOND_ON_BLUE, SIZE),
         "unwanted.png": draw(BLUE, SIZE),
         "wide.png": wide(),
         "hole.png": with_hole(),

@@ -17,6 +17,10 @@ def blue_on_the_left(pictures):
     return (blueness[..., :strip].mean() - blueness[..., -strip:].mean()).item()
 
 
+def white_share(pictures):
+    return (pictures.amin(dim=1) > 0.8).float().mean().item()
+
+
 def test_several_pictures_are_followed_together_and_give_what_they_share(draw, read, demo_graph):
     name = "03_several_pictures"
     both = draw(demo_graph(name))
@@ -54,9 +58,16 @@ def only(graph, word):
     }
 
 
-def test_each_reference_fills_its_own_region(draw, demo_graph):
-    assert blue_on_the_left(draw(demo_graph("06_regions_with_masks"))) > 0.3
-    assert blue_on_the_left(draw(demo_graph("06_regions_with_masks", **SWAPPED))) < -0.3
+def test_each_reference_fills_its_own_region(draw, read, demo_graph):
+    """A striped yellow star and a white cross, then the other way round."""
+    name, cross, star = "06_regions_with_masks", "second_on_blue.png", "reference.png"
+    swapped = {"Reference picture.image": cross, "Second reference.image": star}
+    made, other = (draw(demo_graph(name, **changes)).chunk(2, dim=3) for changes in ({}, swapped))
+    for with_star, with_cross in (made, other[::-1]):
+        (found,) = read(with_cross)
+        assert (found["shape"], found["colour"], found["background"]) == ("cross", "white", "blue")
+        assert white_share(with_star) < 0.5 * white_share(with_cross)
+        assert read(with_star)[0]["shape"] == "star"
 
 
 def test_a_schedule_leaves_the_first_steps_to_the_text(draw, read, demo_graph, shipped):
