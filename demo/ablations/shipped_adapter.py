@@ -6,27 +6,21 @@ from dataclasses import replace
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from ...ip_adapter.training.trainable import TrainableAdapter
 from ..files import WEIGHTS
-from ..training import adapter, plus_adapter
 from ..training.text_to_image import TextToImage
 from .variants import DECOUPLED, FINE_GRAINED, Variant
 
 STANDARD = replace(DECOUPLED, slug="shipped", name="the shipped adapter, 4 tokens")
 PLUS = replace(FINE_GRAINED, slug="shipped-plus", name="the shipped Plus adapter")
-_FILES = {
-    STANDARD: (adapter.build, "demo_ip_adapter.safetensors"),
-    PLUS: (plus_adapter.build, "demo_ip_adapter_plus.safetensors"),
-}
+_FILES = {STANDARD: "demo_ip_adapter.safetensors", PLUS: "demo_ip_adapter_plus.safetensors"}
 
 
-def load_adapter(base: TextToImage, weight: float = 1.0, which: Variant = STANDARD) -> TrainableAdapter:
+def load_adapter(base: TextToImage, weight: float = 1.0, which: Variant = STANDARD) -> nn.Module:
     """With V' times the weight, which is the same as the image branch times it."""
-    build, file = _FILES[which]
-    model = build(base.unet)
-    tensors = load_file(WEIGHTS / file)
-    model.go_on_from({name: tensor.float() for name, tensor in tensors.items()})
+    model = which.build(base.unet)
+    model.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS / _FILES[which]).items()})
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("to_v_ip.weight"):

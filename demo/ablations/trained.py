@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..measure import held_out
-from ..training.adapter import adapter_loss
+from ..training.adapter import train_adapter
 from ..training.autoencoder import Autoencoder
 from ..training.latents import Pool, load_pool
 from ..training.run import Recipe, Run
@@ -54,7 +54,4 @@ def trained(world: World, variant: Variant, seed: int, folder: Path) -> nn.Modul
     torch.manual_seed(seed)
     model = variant.build(world.base.unet)
     run = Run(f"{variant.slug}-{seed}", replace(RECIPE, seed=seed), model, folder)
-    seen = world.seen[variant.reads]
-    run.train(adapter_loss(model, world.base, world.pool, seen, run.batch, run.generator), every=150)
-    model.load_state_dict(run.average)
-    return model.eval()
+    return train_adapter(run, world.base, world.pool, world.seen[variant.reads], every=150)

@@ -16,6 +16,7 @@ from ...models.face import FaceConfig
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
 from ..training import plus_adapter
+from ..training.adapter import TOKENS
 from .concatenation import ConcatenatingAdapter
 
 POOLED = VISION_CONFIG["projection_dim"]
@@ -54,7 +55,6 @@ def _hidden_layer(unet: nn.Module) -> FaceConfig:
     return FaceConfig(POOLED, hidden, TOKENS, WIDTH)
 
 
-TOKENS = 4
 DECOUPLED = _global(TOKENS)
 CONCATENATED = Variant("concatenated", "concatenated, the same projector", Reads.POOLED, _concatenated)
 CONCATENATED_WIDE = Variant(

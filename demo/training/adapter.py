@@ -76,16 +76,21 @@ def adapter_loss(
     return loss
 
 
+def train_adapter(run: Run, base: TextToImage, pool: Pool, seen: Seen, every: int = 500) -> nn.Module:
+    """The run's model, which makes attn2 replacements of what it reads, with the averages of its training."""
+    run.train(adapter_loss(run.model, base, pool, seen, run.batch, run.generator), every=every)
+    run.model.load_state_dict(run.average)
+    return run.model.eval()
+
+
 def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> TrainableAdapter:
     torch.manual_seed(RECIPE.seed)
     pool = pool.first(PICTURES)
     model = build(base.unet)
     run = Run("adapter", RECIPE, model, folder)
     features = _cached_embeddings(folder, encoder, pool)
-    seen = Seen(features, torch.zeros_like(features[:1]))
-    run.train(adapter_loss(model, base, pool, seen, run.batch, run.generator))
-    model.load_state_dict(run.average)
-    return model.eval()
+    train_adapter(run, base, pool, Seen(features, torch.zeros_like(features[:1])))
+    return model
 
 
 def _cached_embeddings(folder: Path, encoder: nn.Module, pool: Pool) -> Tensor:

@@ -15,7 +15,7 @@ from ...ip_adapter.training.kinds import Widths, projector_for
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
-from .adapter import PICTURES, adapter_loss
+from .adapter import PICTURES, train_adapter
 from .latents import Pool
 from .run import Recipe, Run
 from .seen import look_once
@@ -43,6 +43,5 @@ def train(folder: Path, base: TextToImage, pool: Pool) -> TrainableAdapter:
     model, pool = build(base.unet), pool.first(PICTURES)
     run = Run("plus_adapter", RECIPE, model, folder)
     seen = look_once(folder / "seen.safetensors", load_image_encoder(), pool.scenes)["patches"]
-    run.train(adapter_loss(model, base, pool, seen, run.batch, run.generator), every=100)
-    model.load_state_dict(run.average)
-    return model.eval()
+    train_adapter(run, base, pool, seen, every=100)
+    return model
