@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from .catalog import CatalogEntry, sha256_of
-from .transfer import AGAIN, CutError, DownloadError, Remote, Report, receive, received, refusal
+from .transfer import AGAIN, SILENCE_SECONDS, CutError, DownloadError, Remote, Report, receive, received, refusal
 
 ENDPOINT = "HF_ENDPOINT"
 _ARCHIVES = "insightface"  # where face packs are looked for: models/insightface/models/<pack>
@@ -104,7 +104,7 @@ def _locate(entry: CatalogEntry) -> tuple[Remote, str | None]:
     url = hf_hub_url(repository, path, endpoint=os.environ.get(ENDPOINT) or None)
     headers = build_hf_headers()
     try:
-        facts = get_hf_file_metadata(url, headers=headers)
+        facts = get_hf_file_metadata(url, headers=headers, timeout=SILENCE_SECONDS)
     except Exception as error:  # the library under it, and so the classes, differ between versions
         answer = getattr(error, "response", None)
         if answer is not None:

@@ -13,7 +13,7 @@ from .errors import AdapterError
 
 Report = Callable[[int, int], None]  # bytes there, bytes in all
 _BLOCK = 1 << 20
-_SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 30.0  # after which a connection counts as cut
 AGAIN = "Give the same command again: it goes on where this one stopped."
 _DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LOGIN = (
@@ -82,7 +82,7 @@ def _ask(remote: Remote, start: int) -> HTTPResponse:
     if start:
         request.add_header("Range", f"bytes={start}-")
     try:
-        return urllib.request.urlopen(request, timeout=_SILENCE_SECONDS)
+        return urllib.request.urlopen(request, timeout=SILENCE_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
         raise refusal(remote.url, error.code) from error

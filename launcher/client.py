@@ -18,6 +18,8 @@ Report: TypeAlias = Callable[[str], None]
 Entry: TypeAlias = dict[str, Any]  # one prompt as /history describes it
 
 POLL_SECONDS = 0.1
+# Seconds after which something hangs: a slow machine that computes on every core is given time to answer and to draw.
+REQUEST_TIMEOUT, WORKFLOW_TIMEOUT = 300.0, 3600.0
 
 
 class PromptRejectedError(LauncherError):
@@ -59,7 +61,7 @@ class Client:
         # The server is on this machine; a proxy from the environment would not reach it.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def request(self, path: str, body: Any = None, timeout: float = 30.0) -> bytes:
+    def request(self, path: str, body: Any = None, timeout: float = REQUEST_TIMEOUT) -> bytes:
         """GET `path`, or POST `body` to it as JSON. Raises urllib's HTTPError for an error answer."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"} if data else {})
@@ -93,21 +95,20 @@ class Client:
             raise _rejection(json.dumps(answer).encode(), 200)
         return answer["prompt_id"]
 
-    def wait(self, prompt_id: str, timeout: float = 600.0, report: Report = ignore) -> Entry:
+    def wait(self, prompt_id: str, timeout: float = WORKFLOW_TIMEOUT, report: Report = ignore) -> Entry:
         """The history entry of a prompt once it has succeeded; PromptFailedError if it did not.
 
         `report` is called several times a second with what is going on.
         """
-        started = time.monotonic()
-        while time.monotonic() - started < timeout:
-            entry = self.get(f"/history/{prompt_id}").get(prompt_id)
-            if entry is not None:
-                return _succeeded(entry)
+        until = time.monotonic() + timeout
+        while (entry := self.get(f"/history/{prompt_id}").get(prompt_id)) is None:
             report(self.activity())
+            if time.monotonic() >= until:
+                raise LauncherError(f"Waiting for a workflow: no result after {timeout:.0f} s. {self.explain()}")
             time.sleep(POLL_SECONDS)
-        raise LauncherError(f"Waiting for a workflow: no result after {timeout:.0f} s. {self.explain()}")
+        return _succeeded(entry)
 
-    def run(self, graph: dict[str, Any], timeout: float = 600.0, report: Report = ignore) -> Entry:
+    def run(self, graph: dict[str, Any], timeout: float = WORKFLOW_TIMEOUT, report: Report = ignore) -> Entry:
         """Queue and wait."""
         return self.wait(self.queue(graph), timeout, report)
 

@@ -14,6 +14,7 @@ from .server import child_environment
 from .status import Status, Stopwatch
 
 TICK_SECONDS = 0.5
+END_TIMEOUT = 600.0  # seconds: a training that is asked to end finishes its step and saves
 TAIL_LINES = 20
 
 
@@ -101,6 +102,6 @@ def _lines(child: subprocess.Popen[str]) -> queue.Queue[str | None]:
 def _end(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
-        child.wait(10)
-    except subprocess.TimeoutExpired:
+        child.wait(END_TIMEOUT)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # it hangs, or somebody insists
         child.kill()

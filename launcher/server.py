@@ -16,7 +16,7 @@ from .client import Client, Report, ignore
 from .errors import LauncherError
 
 LOOPBACK = "127.0.0.1"
-START_TIMEOUT = 300.0  # seconds; 15 are usual on two cores
+START_TIMEOUT = 600.0  # seconds; 15 are usual on two cores
 STOP_TIMEOUT = 15.0
 PORT_ATTEMPTS = 3
 LOG_NAME = "server.log"

@@ -30,6 +30,7 @@ if HOST in os.environ:
 _load("factories", ROOT / "tests" / "factories.py")
 _load("census", ROOT / "tests" / "census.py")
 _load("face_models", ROOT / "tests" / "face_models.py")
+_load("waiting", ROOT / "tests" / "waiting.py")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -12,6 +12,8 @@ from ..errors import AdapterError
 from .host import ENVIRONMENT
 
 ERROR, INTERRUPTED = 1, 130
+# Ctrl-C brings the first, and then often the second from a launcher that was interrupted too.
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 # Name -> the module behind it, imported only when asked for, and what it does. Fetching a file needs no torch.
 SUBCOMMANDS = {
     "list": ("listing", "what of mine is what"),
@@ -32,7 +34,9 @@ environment variables:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the subcommand that `arguments` name and return the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in what a shell script runs in the background
+            signal.signal(number, _interrupt)
     name = _parser("run.py models", f"{__doc__}\n\n{SUMMARIES}", _add_subcommand).parse_args(arguments[:1]).subcommand
     module = import_module(f".{SUBCOMMANDS[name][0]}", __name__)
     parser = _parser(f"run.py models {name}", module.DESCRIPTION, module.add_options)
@@ -61,6 +65,6 @@ def _parser(program: str, description: str, add_options: Callable[[ArgumentParse
 
 
 def _interrupt(_: int, __: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever ends us may do it twice
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)  # once is enough
     raise KeyboardInterrupt

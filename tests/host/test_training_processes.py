@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,10 @@ from ip_adapter_nodes.ip_adapter.training.loop import RESULT, STATE, TABLE
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
+from waiting import HANG, wait_until
 
 # Relative; other samples move tensors by more than 2e-3, and the half of a LoRA that starts at zero by more than 1.
 ROUNDING, ROUNDING_FROM_ZERO = 1e-4, 1e-2
-WAIT = 300  # seconds, for a machine that is busy with other things
 SETTINGS = {"steps": 100_000, "resolution": 64, "batch": 2, "save_every": 2, "log_every": 1, "held_out": 2}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
@@ -65,11 +64,7 @@ def saved_step(folder: Path) -> int:
 
 
 def wait_for_step(folder: Path, step: int, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + WAIT
-    while saved_step(folder) < step:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.05)
+    wait_until(lambda: saved_step(folder) >= step, lambda: process.poll() is None, log.read_text)
 
 
 def test_a_killed_training_loses_at_most_the_interval_and_an_interrupted_one_nothing(root, settings, tmp_path):
@@ -84,7 +79,7 @@ def test_a_killed_training_loses_at_most_the_interval_and_an_interrupted_one_not
     process = start(root, settings, log)
     wait_for_step(out, kept + 2, process, log)
     process.send_signal(signal.SIGINT)
-    assert process.wait(WAIT) == 130
+    assert process.wait(HANG) == 130
     text = log.read_text()
     assert f"Training from step {kept} to 100000 on cpu." in text
     assert f"Interrupted at step {saved_step(out)}: {out / RESULT}" in text
@@ -100,7 +95,7 @@ def test_two_processes_train_what_one_does_with_the_whole_batch(root, tmp_path):
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     arguments = [*launch, script, str(root), str(tmp_path / "two"), "2"]
-    result = subprocess.run(arguments, capture_output=True, text=True, env=ENVIRONMENT, timeout=WAIT, check=False)
+    result = subprocess.run(arguments, capture_output=True, text=True, env=ENVIRONMENT, timeout=HANG, check=False)
     assert result.returncode == 0, result.stderr
     with torch.inference_mode(False):
         train(config(tmp_path / "one", batch=4, steps=3, log_every=3, seed=4, kind="faceid", lora_rank=3), held_out=2)

@@ -1,10 +1,12 @@
-"""A catalogue of a test's own."""
+"""A catalogue, and what signals do, of a test's own."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from ip_adapter_nodes.ip_adapter import catalog
+from ip_adapter_nodes.ip_adapter.models_command import ENDINGS
 
 FACTS = {
     "name": "some",
@@ -29,3 +31,14 @@ def small_catalogue(tmp_path: Path, monkeypatch):
 
     yield replace
     catalog.entries.cache_clear()
+
+
+@pytest.fixture
+def signals():
+    """What ends a process does so as everywhere at first, and afterwards again."""
+    kept = {number: signal.getsignal(number) for number in ENDINGS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)

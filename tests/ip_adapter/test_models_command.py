@@ -1,15 +1,18 @@
 """`models list`, `inspect` and `convert`, as a person and as a program see them."""
 
+import io
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
 import torch
 from census import face_plus, file_of, linear, lora
-from ip_adapter_nodes.ip_adapter.models_command import main
+from ip_adapter_nodes.ip_adapter.models_command import ENDINGS, INTERRUPTED, listing, main
 from safetensors.torch import save_file
 
+pytestmark = pytest.mark.usefixtures("signals")
 KEYS = ["file", "status", "kind", "base", "tokens", "encoder", "lora", "decided_by", "name", "reason"]
 WIDTHS = (64,) * 16
 STANDARD = {name: torch.ones(shape) for name, shape in file_of(linear(1024, 768), WIDTHS, 768).items()}
@@ -148,6 +151,20 @@ def test_help_states_the_exit_status(name, capsys):
     with pytest.raises(SystemExit):
         main([name, "--help"])
     assert "exit status: 0 fine, 1 an error that is explained, 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("first", ENDINGS)
+@pytest.mark.parametrize("second", ENDINGS)
+def test_it_may_be_ended_again_while_it_says_so(monkeypatch, first, second):
+    class Errors(io.StringIO):
+        def write(self, text):
+            signal.raise_signal(second)
+            return super().write(text)
+
+    monkeypatch.setattr(listing, "run", lambda options: signal.raise_signal(first))
+    monkeypatch.setattr(sys, "stderr", Errors())
+    assert main(["list"]) == INTERRUPTED
+    assert "Interrupted." in sys.stderr.getvalue()
 
 
 LIST = """

@@ -5,7 +5,7 @@ import time
 from ip_adapter_nodes.launcher.lock import Lock, locked
 
 HOLDER = """
-import importlib.util, pathlib, sys, time, types
+import pathlib, sys, types
 package = types.ModuleType("pack")
 package.__path__ = [sys.argv[1]]
 sys.modules["pack"] = package
@@ -13,14 +13,14 @@ from pack.lock import Lock
 Lock_ = Lock(pathlib.Path(sys.argv[2]))
 Lock_.acquire()
 print("held", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
 def hold(root, path):
     """Another process that has the lock."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(root / "launcher"), str(path)], stdout=subprocess.PIPE)
-    assert holder.stdout is not None
+    command = [sys.executable, "-c", HOLDER, str(root / "launcher"), str(path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline().strip() == b"held"
     return holder
 
@@ -28,6 +28,7 @@ def hold(root, path):
 def end(holder):
     holder.kill()
     holder.wait()
+    holder.stdin.close()
     holder.stdout.close()
 
 

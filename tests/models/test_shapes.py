@@ -6,6 +6,7 @@ from typing import get_type_hints
 
 from ip_adapter_nodes.models.linear import LinearProjector
 from torch import Tensor
+from waiting import HANG
 
 WITHOUT_JAXTYPING = """
 import sys, types
@@ -36,7 +37,7 @@ assert "jaxtyping" not in sys.modules
 
 def test_runs_without_jaxtyping(root):
     command = [sys.executable, "-W", "error", "-c", WITHOUT_JAXTYPING, str(root)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert result.returncode == 0, result.stderr
 
 

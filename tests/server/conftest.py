@@ -30,16 +30,24 @@ def server(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(server):
-    """The frontend in a real browser."""
+def browser():
     from playwright.sync_api import sync_playwright
-    from server_support.page import BROWSER, FLAGS, SETTINGS, open_frontend
+    from server_support.page import BROWSER, FLAGS, TIMEOUT
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=TIMEOUT)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser, server):
+    """The frontend in a real browser."""
+    from server_support.page import SETTINGS, new_context, open_frontend
 
     server.request("/api/settings", SETTINGS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield open_frontend(browser, server)
-        browser.close()
+    with new_context(browser, server, viewport={"width": 1700, "height": 1000}) as context:
+        yield open_frontend(context, server)
 
 
 @pytest.fixture(scope="session")

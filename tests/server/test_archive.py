@@ -50,7 +50,7 @@ def archive(root, packed, tmp_path_factory):
 @pytest.fixture(scope="module")
 def installed(archive, tmp_path_factory):
     """The pack's folder below a clean base directory."""
-    base = tmp_path_factory.mktemp("Größe und 模型") / "base"
+    base = tmp_path_factory.mktemp("Größe und 模型") / "unpacked"  # a word of no other server's command line
     for name in EMPTY_FOLDERS:
         (base / name).mkdir(parents=True)
     with zipfile.ZipFile(archive) as file:

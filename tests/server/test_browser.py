@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ip_adapter_nodes.launcher.workflow import convert
-from server_support.page import ALERTS, AS_PROMPT, FIT, OPEN, PROBLEMS, RUN, SET_WIDGETS, SHOWN, needs_browser
+from server_support.page import ALERTS, AS_PROMPT, FIT, OPEN, PROBLEMS, RUN, SET_WIDGETS, SHOWN, needs_browser, settle
 
 pytestmark = needs_browser
 
@@ -43,8 +43,8 @@ def test_opens_runs_and_shows_its_picture(page, server, workflow, demo_table, tm
     assert page.evaluate(RUN) == "success"
     page.keyboard.press("Escape")
     page.evaluate(FIT)  # a node shows its picture only where it is in view
-    page.wait_for_function(SHOWN, timeout=30_000)
-    page.wait_for_timeout(500)
+    page.wait_for_function(SHOWN)
+    settle(page)
     picture = Path(os.environ.get("IP_ADAPTER_NODES_SCREENSHOTS", tmp_path)) / f"{name}.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000

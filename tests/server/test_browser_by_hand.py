@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from server_support.page import AS_PROMPT, FIT, OPEN, RUN, SET_WIDGETS, SHOWN, needs_browser
+from server_support.page import AS_PROMPT, FIT, OPEN, RUN, SET_WIDGETS, SHOWN, needs_browser, settle
 
 pytestmark = needs_browser
 
@@ -20,6 +20,10 @@ SLOT = """([type, kind, name]) => { const node = window.app.graph._nodes.find(n 
 WIDGET = """([type, name]) => { const node = window.app.graph._nodes.find(n => n.type === type)
     const widget = node.widgets.find(one => one.name === name)
     return [node.pos[0] + node.size[0] / 2, node.pos[1] + (widget.last_y ?? widget.y) + 10] }"""
+TYPING = "document.activeElement instanceof HTMLInputElement"
+# Of a list below an input, what Enter would take, as assistive technology is told.
+OFFERED = """text => document.getElementById(document.activeElement.getAttribute('aria-activedescendant') ?? '')
+    ?.textContent.includes(text)"""
 TEMPLATES = "() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')"
 THUMBNAILS = "() => [...document.querySelectorAll('[role=dialog] img')].filter(one => one.naturalWidth).length"
 
@@ -38,7 +42,7 @@ def with_a_gap(page, root, demo_table):
     page.evaluate(SET_WIDGETS, demo_table(NAME))
     page.evaluate(REMOVE, ["EncodeImagePrompt", "PreviewImage"])
     page.evaluate(FIT)
-    page.wait_for_timeout(800)  # the view glides there
+    settle(page)  # the view glides there
     return page
 
 
@@ -53,13 +57,14 @@ def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep, server):
     page = with_a_gap
     server.request("/free", {"unload_models": True, "free_memory": True})  # what is cached has nothing to say
     page.mouse.dblclick(*page.evaluate(ON_SCREEN, PLACE))
+    page.wait_for_function(TYPING)
     page.keyboard.type("encode image prompt", delay=20)
-    page.get_by_text("Encode Image Prompt").first.wait_for()
-    page.wait_for_timeout(1000)  # the list settles
+    page.wait_for_function(OFFERED, arg="Encode Image Prompt")
     keep("by_hand_search")
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.app.graph._nodes.some(n => n.type === 'EncodeImagePrompt')")
-    page.wait_for_timeout(800)  # it follows the mouse until the search box has closed
+    page.wait_for_function(f"!({TYPING})")  # the node follows the mouse until the search box has closed
+    settle(page)
     drag(page, ["CLIPVisionLoader", "outputs", "CLIP_VISION"], ["EncodeImagePrompt", "inputs", "clip_vision"])
     drag(page, ["LoadImage", "outputs", "IMAGE"], ["EncodeImagePrompt", "inputs", "image"])
     drag(page, ["EncodeImagePrompt", "outputs", "image_prompt"], ["ApplyIPAdapter", "inputs", "image_prompt"])
@@ -71,7 +76,7 @@ def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep, server):
     assert page.evaluate(RUN) == "success"
     page.get_by_text("by tensor shapes").wait_for()  # Load IP-Adapter says what the file is
     page.evaluate(FIT)
-    page.wait_for_function(SHOWN, timeout=30_000)
+    page.wait_for_function(SHOWN)
     keep("by_hand_run")
 
 

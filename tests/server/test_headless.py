@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from PIL import Image
+from waiting import HANG
 
 NAME = "01_first_image_prompt"
 
@@ -15,7 +16,7 @@ NAME = "01_first_image_prompt"
 def run(*command):
     # Isolated and without site packages: what the script needs beside the standard library would be missing.
     arguments = [sys.executable, "-I", "-S", *map(str, command)]
-    return subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", timeout=240, check=False)
+    return subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", timeout=HANG, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ip_adapter_nodes.launcher.interface_texts import ENGLISH, as_file, english_texts
-from server_support.page import BROWSER, FLAGS, READY, SETTINGS, needs_browser
+from server_support.page import SETTINGS, needs_browser, new_context, open_frontend
 
 PACK = "ip-adapter-nodes"
 PLACE = """type => {
@@ -22,45 +22,26 @@ PLACE = """type => {
             inputs: Object.fromEntries(node.inputs.map(one => [one.name, one.localized_name])),
             widgets: Object.fromEntries((node.widgets ?? []).map(one => [one.name, one.label])),
             outputs: node.outputs.map(one => one.localized_name)} }"""
+TRANSLATED = """() => LiteGraph.createNode('KSampler').inputs.some(one => /[^\\x00-\\x7f]/.test(one.localized_name))"""
 PICTURES = (
     """() => [...document.querySelectorAll('.node-help-content img')].map(one => one.complete && one.naturalWidth)"""
 )
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def open_page(browser, server):
-    """A function from a language and what /i18n should say to a page with the frontend; all its failed answers."""
-    contexts = []
+    """A function from a language and what /i18n should say to a page with the frontend."""
+    with new_context(browser, server, viewport={"width": 1500, "height": 900}, locale="en-US") as context:
 
-    def opened(language, texts=None):
-        server.request("/api/settings", SETTINGS | {"Comfy.Locale": language})
-        context = browser.new_context(viewport={"width": 1500, "height": 900}, locale="en-US")
-        contexts.append(context)
-        context.add_init_script("localStorage.setItem('vueNodesBannerDismissed', 'true')")
-        context.route("**/*", lambda route: route.continue_() if server.url in route.request.url else route.abort())
-        if texts is not None:
+        def opened(language, texts):
+            server.request("/api/settings", SETTINGS | {"Comfy.Locale": language})
             context.route("**/i18n", lambda route: route.fulfill(json=texts))
-        page = context.new_page()
-        page.failures = []
-        page.on("response", lambda answer: page.failures.append(answer.url) if answer.status >= 400 else None)
-        page.goto(server.url, timeout=120_000)
-        page.wait_for_function(READY, timeout=120_000)
-        page.wait_for_timeout(1500)
-        return page
+            page = open_frontend(context, server)
+            if language != "en":  # others are loaded beside everything else
+                page.wait_for_function(TRANSLATED)
+            return page
 
-    yield opened
-    for context in contexts:
-        context.close()
+        yield opened
     server.request("/api/settings", {"Comfy.Locale": "en"})
 
 
@@ -129,10 +110,10 @@ def test_help_and_title_are_in_the_chosen_language(open_page, server, root, tmp_
     shown = texts_of(root, language if keeps else "en")
     for node in sorted(shown) if language == "en" else ("ApplyIPAdapter", "LayerWeights"):
         assert page.evaluate(PLACE, node)["title"] == shown[node]["display_name"]
-        page.locator("[data-testid=info-button]").click(timeout=10_000)
+        page.locator("[data-testid=info-button]").click()
         text = (root / "web" / "docs" / node / f"{language}.md").read_text("utf-8")
         page.locator(".node-help-content h1", has_text=texts_of(root, language)[node]["display_name"]).wait_for()
-        page.wait_for_function(f"({PICTURES})().some(Boolean)", timeout=10_000)
+        page.wait_for_function(f"({PICTURES})().some(Boolean)")
         assert len(page.evaluate(PICTURES)) == 1
         assert page.locator(".node-help-content li").count() == len(re.findall(r"^(?:- |\d\. )", text, re.MULTILINE))
         keep(page, f"help_{node}_{language}", tmp_path)

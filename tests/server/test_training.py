@@ -1,6 +1,5 @@
 """Training on the real server: the adapter draws in the same graph, and cancelling leaves nothing behind."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 from ip_adapter_nodes.demo import world
 from ip_adapter_nodes.launcher.client import PromptFailedError
 from PIL import Image
+from waiting import wait_until
 
 FAST = {"KSampler.steps": 4}
 TRAINING = {
@@ -76,13 +76,11 @@ def test_a_workflow_trains_its_adapter_and_draws_with_it(server, trained_graph, 
 def test_cancelling_leaves_nothing_and_the_server_goes_on(server, trained_graph, draw, demo_graph):
     expected, adapters = draw(demo_graph("01_first_image_prompt", **FAST)), files(server, "output/ipadapter")
     ticket = server.queue(trained_graph(steps=1_000_000, name="cancelled"))
-    until = time.monotonic() + 300
-    while not list((server.base_directory / "temp").glob("*/*.safetensors")):
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    temporary = server.base_directory / "temp"
+    wait_until(lambda: list(temporary.glob("*/*.safetensors")), lambda: server.running, server.log_tail)
     server.interrupt()
     with pytest.raises(PromptFailedError, match="interrupted"):
         server.wait(ticket)
-    assert not [path for path in (server.base_directory / "temp").iterdir() if path.is_dir()]
+    assert not [path for path in temporary.iterdir() if path.is_dir()]
     assert files(server, "output/ipadapter") == adapters
     assert torch.equal(draw(demo_graph("01_first_image_prompt", **FAST)), expected)

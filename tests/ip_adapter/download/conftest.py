@@ -34,7 +34,8 @@ class Hub:
     refuses: int = 0  # every request, with this status
     token: str = ""  # that the hub, but not its storage, wants to see
     ranges: bool = True
-    delay: float = 0.0  # seconds between blocks
+    pause: int | None = None  # after about so many bytes of a file its sending waits until it may go on
+    go_on: threading.Event = field(default_factory=threading.Event)
     log: list[Seen] = field(default_factory=list)  # written by the server's threads; tests read `seen`
     answering: threading.Lock = field(default_factory=threading.Lock)  # held from a request to its entry in `log`
 
@@ -134,12 +135,13 @@ class Handler(BaseHTTPRequestHandler):
     def send_body(self, body: bytes) -> int:
         length = self.hub.cuts.pop(0) if self.hub.cuts else len(body)
         for start in range(0, min(length, len(body)), BLOCK):
+            if self.hub.pause is not None and start >= self.hub.pause:
+                self.hub.go_on.wait()
             try:
                 self.wfile.write(body[start : min(start + BLOCK, length)])
             except OSError:  # the other side went away
                 length = start
                 break
-            self.stopped.wait(self.hub.delay)
         self.close_connection = length < len(body)
         return min(length, len(body))
 
@@ -152,8 +154,7 @@ class Server(ThreadingHTTPServer):
 @pytest.fixture
 def hub(monkeypatch):
     hub = Hub()
-    stopped = threading.Event()
-    handler = type("BoundHandler", (Handler,), {"hub": hub, "stopped": stopped})
+    handler = type("BoundHandler", (Handler,), {"hub": hub})
     server = Server(("127.0.0.1", 0), handler)
     hub.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -163,7 +164,7 @@ def hub(monkeypatch):
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     yield hub
-    stopped.set()
+    hub.go_on.set()
     server.shutdown()
     server.server_close()
     thread.join()

@@ -5,13 +5,15 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 
 import pytest
 from ip_adapter_nodes.ip_adapter.catalog import by_name
 from ip_adapter_nodes.ip_adapter.models_command import main
+from ip_adapter_nodes.ip_adapter.transfer import received
+from waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("signals")
 CONTENT = random.Random(0).randbytes(300_000)
 # Its published size and hash are not known, so a server on loopback may offer anything under this name.
 ANYTHING = "ip_adapter_art_sdxl_512"
@@ -104,20 +106,19 @@ def test_an_interrupted_download_goes_on_at_the_next_run(root, hub, tmp_path, mo
     monkeypatch.setenv("COMFYUI_PATH", str(host))
     repository, path = by_name(ANYTHING).hub
     hub.files[f"{repository}/{path}"] = CONTENT
-    hub.delay = 0.05  # a few seconds in all
+    hub.pause = 100_000
     with start(root, folder) as running:
         part = folder / f"{path}.part"
-        while running.poll() is None and not (part.is_file() and part.stat().st_size > 20_000):
-            time.sleep(0.01)
+        wait_until(lambda: received(part) > 20_000, lambda: running.poll() is None, lambda: running.stdout.read())
         os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
         said, _ = running.communicate()
+    hub.go_on.set()
     assert running.returncode == 130, said
     assert "goes on when the same command is given again" in said
     assert "Traceback" not in said
     there = part.stat().st_size
     assert 20_000 < there < len(CONTENT)
     assert [file.name for file in folder.iterdir()] == [part.name]
-    hub.delay = 0.0
     hub.forget()
     with start(root, folder) as running:
         said, _ = running.communicate()

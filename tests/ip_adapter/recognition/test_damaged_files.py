@@ -21,10 +21,10 @@ TENSORS = {"image_proj.proj.weight": torch.ones(64, 32), "ip_adapter.1.to_k_ip.w
 @contextmanager
 def refused(path: Path, message: str | None = None):
     """An AdapterFileError within two seconds that names the file."""
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone: other work on the machine does not count
     with pytest.raises(AdapterFileError, match=message) as error:
         yield
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert path.name in str(error.value)
 
 
