@@ -1,4 +1,4 @@
-"""Measures the demo family through the host's own nodes: tables and pictures for demo/RESULTS.md."""
+"""Measures the demo family on held-out cases: tables and pictures for demo/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -17,37 +17,49 @@ from torch import Tensor
 
 from . import world
 from .files import WEIGHTS
-from .judge import AttributeClassifier, load_judge, read_labels
-from .outline import object_masks, overlap
+from .judge import CLASSES, NAMED, AttributeClassifier, load_judge, read_all, read_labels, read_objects
+from .looks import LOOKS, UNKNOWN
+from .outline import overlap
 
 HELD_OUT_SEED = 7001  # no training uses it
 WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+BATCH = 32
 Drawn = dict[str, Tensor]  # what was asked for -> pictures (cases, 3, h, w)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Percent of cases per attribute in which the judge reads what was wanted, and the mean overlap of the outlines."""
+    """Percent of cases in which the judge reads what was wanted, and the mean overlap of the outlines."""
 
     attributes: tuple[float, ...]
+    looks: tuple[float, ...]
     outline: float
 
     def row(self) -> str:
-        return " | ".join([*(f"{value:.0f}" for value in self.attributes), f"{self.outline:.2f}"])
+        percent = (f"{value:.0f}" for value in (*self.attributes, *self.looks))
+        return " | ".join([*percent, f"{self.outline:.2f}"])
 
 
-def agreement(judge: AttributeClassifier, pictures: Tensor, wanted: Tensor) -> Agreement:
-    right = (read_labels(judge, pictures) == wanted).float().mean(dim=0) * 100
-    masks, fits = object_masks(pictures), torch.zeros(len(pictures))
+def agreement(judge: AttributeClassifier, pictures: Tensor, scenes: world.Scenes) -> Agreement:
+    """Of pictures with the scenes that they were to show."""
+    read, wanted = read_all(judge, pictures), torch.cat([scenes.labels, scenes.look_labels()], dim=1)
+    right = [
+        100 * (column == asked)[asked != UNKNOWN].float().mean().item()
+        for column, asked in zip(read.T, wanted.T, strict=True)
+    ]
+    masks, fits = read_objects(judge, pictures), torch.zeros(len(pictures))
     for shape in range(len(world.SHAPES)):
         rows = wanted[:, 0] == shape
         if rows.any():
             fits[rows] = overlap(masks[rows], shape)
-    return Agreement(tuple(right.tolist()), float(fits.mean()))
+    seen_looks = tuple(right[NAMED:]) if scenes.looks.lit.any() else ()
+    return Agreement(tuple(right[:NAMED]), seen_looks, float(fits.mean()))
 
 
-def held_out(count: int) -> world.Scenes:
-    return world.sample_scenes(count, torch.Generator().manual_seed(HELD_OUT_SEED))
+def held_out(count: int, styled: bool = False) -> world.Scenes:
+    """Scenes that no training saw: plain ones, or the same with looks."""
+    generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+    return world.sample_styled_scenes(count, generator, 0.0) if styled else world.sample_scenes(count, generator)
 
 
 def other_shapes(scenes: world.Scenes) -> Tensor:
@@ -57,30 +69,59 @@ def other_shapes(scenes: world.Scenes) -> Tensor:
     return (scenes.labels[:, 0] + step) % len(world.SHAPES)
 
 
-def draw(cases: range, count: int, weights: Path) -> Drawn:
-    """Everything the tables need, for some of the held-out cases; the number of a case is its seed."""
-    from .studio import Studio, as_image, as_pictures, inference
+@dataclass(frozen=True)
+class Wish:
+    """A text for every case, and the weight with which its reference is followed."""
 
-    scenes = held_out(count)
-    references, named = as_image(world.render(scenes)), other_shapes(scenes).tolist()
-    drawn: dict[str, list[Tensor]] = {}
-    with inference():
-        studio = Studio(weights)
-        for case in cases:
-            text, other = world.caption(scenes.labels[case].tolist()), f"a {world.SHAPES[named[case]]}"
-            followed = {weight: studio.with_picture(references[case : case + 1], weight) for weight in WEIGHT_STEPS}
-            wishes = {"text": (text, None), "picture": ("", followed[1.0]), "empty": ("", followed[0.0])}
-            wishes |= {f"conflict {weight}": (other, followed[weight]) for weight in WEIGHT_STEPS}
-            for name, (prompt, model) in wishes.items():
-                drawn.setdefault(name, []).append(as_pictures(studio.draw(prompt, case, model)))
-    return {name: torch.cat(pictures).contiguous() for name, pictures in drawn.items()}
+    texts: list[str]
+    weight: float = 0.0
+
+
+def wishes(scenes: world.Scenes, curve_cases: int) -> dict[str, Wish]:
+    """What is asked for, by name; the conflicts of text and picture of the first cases only."""
+    nothing = [""] * len(scenes)
+    named = [f"a {world.SHAPES[other]}" for other in other_shapes(scenes).tolist()][:curve_cases]
+    return {
+        "text": Wish([world.caption(labels) for labels in scenes.labels.tolist()]),
+        "picture": Wish(nothing, 1.0),
+        "empty": Wish(nothing),
+    } | {f"conflict {weight}": Wish(named, weight) for weight in WEIGHT_STEPS}
+
+
+def draw(scenes: world.Scenes, curve_cases: int, weights: Path, share: slice = slice(None)) -> Drawn:
+    """Everything the tables need, or a share of the cases; the number of a case is the seed of its noise.
+
+    The sampler is that of the ablations, which tests compare with the host's nodes.
+    """
+    from .ablations.sampler import Following, sample
+    from .ablations.shipped_adapter import load_adapter
+    from .training.seen import look_at
+    from .training.shipped import load_base, load_image_encoder
+
+    base, autoencoder = load_base(weights)
+    seen = look_at(load_image_encoder(weights), scenes)["pooled"]
+    drawn: Drawn = {}
+    with torch.no_grad():
+        for name, wish in wishes(scenes, curve_cases).items():
+            adapter, pictures = load_adapter(base, wish.weight, weights=weights), list[Tensor]()
+            for cases in torch.arange(len(wish.texts))[share].split(BATCH):
+                following = Following(adapter, seen.rows(cases), seen.none(len(cases)))
+                noise = torch.stack([_noise(case) for case in cases.tolist()])
+                latents = sample(base, [wish.texts[case] for case in cases.tolist()], noise, following)
+                pictures.append(autoencoder.decode(latents).clamp(0, 1))
+            drawn[name] = torch.cat(pictures)
+    return drawn
+
+
+def _noise(case: int) -> Tensor:
+    return torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(case))
 
 
 def conflict_row(judge: AttributeClassifier, pictures: Tensor, scenes: world.Scenes, named: Tensor) -> str:
     """Percent: text's shape, picture's shape, picture's colour, picture's texture, picture's background."""
     read = read_labels(judge, pictures)
-    own = (read == scenes.labels).float().mean(dim=0) * 100
-    values = [100 * (read[:, 0] == named).float().mean().item(), *own.tolist()]
+    own = (read == scenes.labels[: len(read)]).float().mean(dim=0) * 100
+    values = [100 * (read[:, 0] == named[: len(read)]).float().mean().item(), *own.tolist()]
     return " | ".join(f"{value:.0f}" for value in values)
 
 
@@ -99,9 +140,11 @@ def tables(judge: AttributeClassifier, drawn: Drawn, scenes: world.Scenes) -> st
         "picture alone, weight 1": drawn["picture"],
         "empty text, weight 0": drawn["empty"],
     }
-    lines = ["| condition | shape | colour | texture | background | outline |", "|---|---|---|---|---|---|"]
-    lines += [f"| {name} | {agreement(judge, made, scenes.labels).row()} |" for name, made in conditions.items()]
-    lines += ["| chance | 17 | 12 | 33 | 12 | |", ""]
+    looks = LOOKS if scenes.looks.lit.any() else {}
+    headings = ["condition", *world.ATTRIBUTES, *(f"*{name}*" for name in looks), "fit"]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    lines += [f"| {name} | {agreement(judge, made, scenes).row()} |" for name, made in conditions.items()]
+    lines += [f"| chance | {' | '.join(f'{100 / count:.0f}' for count in CLASSES[: len(headings) - 2])} | |", ""]
     lines += [
         "| weight | text's shape | picture's shape | colour | texture | background |",
         "|---|---|---|---|---|---|",
@@ -131,13 +174,23 @@ def _draw_in_workers(options: argparse.Namespace) -> Drawn:
     if any(failed):
         raise SystemExit("A worker failed; its message stands above.")
     parts = [load_file(options.output / f"part-{number}.safetensors") for number in range(options.workers)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {name: _interleaved([part[name] for part in parts]) for name in parts[0]}
+
+
+def _interleaved(parts: list[Tensor]) -> Tensor:
+    """The cases in order, of which each worker drew every so many-th."""
+    whole = torch.empty(sum(map(len, parts)), *parts[0].shape[1:])
+    for number, part in enumerate(parts):
+        whole[number :: len(parts)] = part
+    return whole
 
 
 def main(arguments: Sequence[str]) -> None:
     """Draws the held-out cases, measures them, and writes tables and pictures."""
     parser = argparse.ArgumentParser(prog="run.py demo-measure", description=__doc__)
-    parser.add_argument("--cases", type=int, default=256)
+    parser.add_argument("--cases", type=int, default=512)
+    parser.add_argument("--curve-cases", type=int, default=256, help="how many of them text and picture disagree on")
+    parser.add_argument("--looks", action="store_true", help="cases with looks, for a family that is trained on them")
     parser.add_argument("--output", type=Path, required=True, help="a folder for results.md and the pictures")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw at the same time")
@@ -147,10 +200,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.worker is None:
         started = time.monotonic()
         drawn = _draw_in_workers(options)
-        _write(drawn, held_out(options.cases), options, (time.monotonic() - started) / 60)
+        _write(drawn, held_out(options.cases, options.looks), options, (time.monotonic() - started) / 60)
         return
     torch.set_num_threads(1)
-    share = options.cases // options.workers
-    end = options.cases if options.worker == options.workers - 1 else (options.worker + 1) * share
-    drawn = draw(range(options.worker * share, end), options.cases, options.weights)
+    share = slice(options.worker, None, options.workers)
+    drawn = draw(held_out(options.cases, options.looks), options.curve_cases, options.weights, share)
     save_file(drawn, options.output / f"part-{options.worker}.safetensors")

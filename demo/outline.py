@@ -17,7 +17,10 @@ _ANGLES = torch.linspace(-math.pi / 9, math.pi / 9, 9)
 
 
 def object_masks(pictures: Tensor) -> Tensor:
-    """Where each picture (n, 3, h, w) differs clearly from its own border, (n, SIZE, SIZE) in {0, 1}."""
+    """Where each picture (n, 3, h, w) differs clearly from its own border, (n, SIZE, SIZE) in {0, 1}.
+
+    For plain scenes; where the background has a pattern or light, `judge.read_objects` sees the object.
+    """
     small = functional.interpolate(pictures, (SIZE, SIZE), mode="area")
     border = torch.cat([small[:, :, 0], small[:, :, -1], small[:, :, :, 0], small[:, :, :, -1]], dim=-1)
     ground = border.median(dim=-1).values[:, :, None, None]

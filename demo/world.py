@@ -1,7 +1,8 @@
 """The demo world: scenes of one flat object on a plain background, and the pictures and captions of such scenes.
 
-A scene has four attributes that words can name (shape, colour, texture, background) and some that vary unnamed (place,
-size, angle, pattern phase, shade). Pictures are drawn from signed distances, so edges are antialiased at every size.
+A scene has four attributes that words can name (shape, colour, texture, background), looks that no word names
+(`looks.py`), and some that vary without being asked for (place, size, angle, pattern phase, shade). Pictures are drawn
+from signed distances, so edges are antialiased at every size.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from . import looks
 
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "pink", "white", "black")
 TEXTURES = ("plain", "striped", "dotted")
 ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "texture": TEXTURES, "background": COLOURS}
+
+COARSER = 0.11  # stripes and dots among looks, which a small model has to tell from outlines and patterns
 
 _RGB = torch.tensor(
     [
@@ -45,6 +51,7 @@ class Scenes:
     phase: Tensor  # (n, 2) in periods
     jitter: Tensor  # (n, 2, 3) added to the colour of object and background
     gradient: Tensor  # (n, 2) change of the background's brightness per half frame
+    looks: looks.Looks
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -55,9 +62,23 @@ class Scenes:
     def with_labels(self, labels: Tensor) -> Scenes:
         return replace(self, labels=labels)
 
+    def plain(self) -> Scenes:
+        """The same things, drawn plainly."""
+        return replace(self, looks=looks.plain(len(self)))
+
+    def look_labels(self) -> Tensor:
+        """What is to be seen of the looks, (n, 5) in the order of `looks.LOOKS`; UNKNOWN where there is none."""
+        labels = self.looks.labels()
+        return torch.cat([labels[:, :1], looks.outlines(self.looks, self.taken())[:, None], labels[:, 2:]], dim=1)
+
+    def taken(self) -> Tensor:
+        """Whether object or background are black, and whether one of them is white, (n, 2)."""
+        names = self.labels[:, [1, 3]]
+        return torch.stack([(names == COLOURS.index(name)).any(dim=1) for name in ("black", "white")], dim=1)
+
 
 def sample_scenes(n: int, generator: torch.Generator) -> Scenes:
-    """n scenes with every attribute uniform, the background's colour never that of the object."""
+    """n plain scenes with every attribute uniform, the background's colour never that of the object."""
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(n, *shape, generator=generator)
@@ -76,7 +97,15 @@ def sample_scenes(n: int, generator: torch.Generator) -> Scenes:
         phase=uniform(0.0, 1.0, 2),
         jitter=uniform(-0.02, 0.02, 2, 3),
         gradient=uniform(-0.05, 0.05, 2),
+        looks=looks.plain(n),
     )
+
+
+def sample_styled_scenes(n: int, generator: torch.Generator, plain_share: float = looks.PLAIN_SHARE) -> Scenes:
+    """The same scenes as `sample_scenes` draws, but for a share of them with looks, and coarser stripes and dots."""
+    scenes = sample_scenes(n, generator)
+    styled = looks.sample_looks(n, generator, plain_share)
+    return replace(scenes, looks=styled, period=scenes.period + COARSER)
 
 
 def _polygon(x: Tensor, y: Tensor, edges: Sequence[tuple[float, float]], offset: Tensor) -> Tensor:
@@ -145,16 +174,21 @@ def _frame(scenes: Scenes, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return x, y, dx * cos + dy * sin, dy * cos - dx * sin
 
 
-def silhouettes(scenes: Scenes, size: int) -> Tensor:
-    """Coverage of the object, (n, size, size) in [0, 1]."""
-    _, _, u, v = _frame(scenes, size)
+def _distances(scenes: Scenes, u: Tensor, v: Tensor) -> Tensor:
+    """From the object's edge, in half frames, negative inside; at points in its coordinates (n, size, size)."""
     radius = scenes.radius[:, None, None]
-    coverage = torch.zeros(len(scenes), size, size)
+    distances = torch.zeros_like(u)
     for index, distance in enumerate(_DISTANCE.values()):
         rows = scenes.labels[:, 0] == index
         if rows.any():
-            coverage[rows] = _coverage(distance(u[rows], v[rows], radius[rows]), size)
-    return coverage
+            distances[rows] = distance(u[rows], v[rows], radius[rows])
+    return distances
+
+
+def silhouettes(scenes: Scenes, size: int) -> Tensor:
+    """Coverage of the object, (n, size, size) in [0, 1]."""
+    _, _, u, v = _frame(scenes, size)
+    return _coverage(_distances(scenes, u, v), size)
 
 
 def _pattern(scenes: Scenes, u: Tensor, v: Tensor, size: int) -> Tensor:
@@ -178,16 +212,34 @@ def _second_tone(colour: Tensor) -> Tensor:
     return torch.where(dark, colour + 0.5 * (1 - colour), 0.5 * colour)
 
 
+def _background(scenes: Scenes, x: Tensor, y: Tensor, distance: Tensor) -> Tensor:
+    """All but the object, (n, 3, size, size), at the pixel centres x and y, `distance` from the object."""
+    seen, size = scenes.looks, x.shape[-1]
+    coverage = partial(_coverage, size=size)
+    ground = (_RGB[scenes.labels[:, 3]] + scenes.jitter[:, 1]).clamp(0, 1)
+    shade = scenes.gradient[:, 0, None, None] * x + scenes.gradient[:, 1, None, None] * y
+    picture = looks.lit(seen, looks.background(seen, ground, x, y, coverage) + shade[:, None], x, y)
+    fallen = replace(scenes, centre=scenes.centre + looks.shadow_offset(seen))
+    picture = looks.shadowed(seen, picture, ground, _distances(fallen, *_frame(fallen, size)[2:]))
+    return looks.outlined(seen, picture, scenes.taken(), distance, coverage)
+
+
+def _surface(scenes: Scenes, x: Tensor, y: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """The object's colours (n, 3, size, size) at pixel centres in the frame's and in the object's coordinates."""
+    colour = (_RGB[scenes.labels[:, 1]] + scenes.jitter[:, 0]).clamp(0, 1)
+    pattern = _pattern(scenes, u, v, x.shape[-1])[:, None]
+    surface = torch.lerp(colour[:, :, None, None], _second_tone(colour)[:, :, None, None], pattern)
+    centre, radius = scenes.centre[:, :, None, None], scenes.radius[:, None, None]
+    return looks.drawn(scenes.looks, surface, (x - centre[:, 0]) / radius, (y - centre[:, 1]) / radius)
+
+
 def render(scenes: Scenes, size: int = 128) -> Tensor:
     """Pictures of the scenes, (n, 3, size, size) in [0, 1]."""
     x, y, u, v = _frame(scenes, size)
-    colour = (_RGB[scenes.labels[:, 1]] + scenes.jitter[:, 0]).clamp(0, 1)
-    ground = (_RGB[scenes.labels[:, 3]] + scenes.jitter[:, 1]).clamp(0, 1)
-    shade = scenes.gradient[:, 0, None, None] * x + scenes.gradient[:, 1, None, None] * y
-    background = ground[:, :, None, None] + shade[:, None]
-    pattern = _pattern(scenes, u, v, size)[:, None]
-    surface = torch.lerp(colour[:, :, None, None], _second_tone(colour)[:, :, None, None], pattern)
-    return torch.lerp(background, surface, silhouettes(scenes, size)[:, None]).clamp(0, 1)
+    distance = _distances(scenes, u, v)
+    background, surface = _background(scenes, x, y, distance), _surface(scenes, x, y, u, v)
+    picture = torch.lerp(background, surface, _coverage(distance, size)[:, None])
+    return looks.tinted(scenes.looks, picture).clamp(0, 1)
 
 
 def caption(labels: Sequence[int], keep: Sequence[bool] = (True, True, True, True)) -> str:

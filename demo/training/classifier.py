@@ -1,4 +1,4 @@
-"""Small convolutional classifiers of the four attributes.
+"""Small convolutional classifiers of the attributes and looks.
 
 Two are trained, from different seeds: the teacher, whose embedding the image encoder learns to predict, and the judge,
 which only measures finished pictures and which no training sees.
@@ -6,6 +6,7 @@ which only measures finished pictures and which no training sees.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,34 +15,52 @@ from torch.nn import functional
 
 from .. import world
 from ..judge import AttributeClassifier
+from ..looks import UNKNOWN
 from .autoencoder import Autoencoder
 from .run import Recipe, Run
 
 TEACHER = Recipe(
-    samples=120_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=21
+    samples=144_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.4, seed=21
 )
 JUDGE = Recipe(
-    samples=48_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.5, seed=22
+    samples=96_000, batch=64, learning_rate=2e-3, weight_decay=0.01, warmup_steps=100, decay_from=0.4, seed=22
 )
+MAP_WEIGHT = 2.0
 
 
-def labelled_pictures(batch: int, generator: torch.Generator, size: int = 64) -> tuple[Tensor, Tensor]:
-    """Rendered pictures (batch, 3, size, size) and their labels (batch, 4)."""
-    scenes = world.sample_scenes(batch, generator)
-    return world.render(scenes, size), scenes.labels
+@dataclass(frozen=True)
+class Labelled:
+    """Rendered pictures and what is to be read in them."""
+
+    pictures: Tensor  # (n, 3, size, size)
+    labels: Tensor  # (n, 9): attributes, then looks
+    objects: Tensor  # (n, MAP_SIZE, MAP_SIZE), how much of each place is the object
+
+
+def _labelled(scenes: world.Scenes, pictures: Tensor) -> Labelled:
+    labels = torch.cat([scenes.labels, scenes.look_labels()], dim=1)
+    return Labelled(pictures, labels, world.silhouettes(scenes, AttributeClassifier.MAP_SIZE))
+
+
+def labelled_pictures(batch: int, generator: torch.Generator, size: int = AttributeClassifier.SIZE) -> Labelled:
+    scenes = world.sample_styled_scenes(batch, generator)
+    return _labelled(scenes, world.render(scenes, size))
 
 
 def attribute_loss(scores: list[Tensor], labels: Tensor) -> Tensor:
     return sum(
-        (functional.cross_entropy(score, label) for score, label in zip(scores, labels.T, strict=True)),
+        (
+            functional.cross_entropy(score, label, ignore_index=UNKNOWN)
+            for score, label in zip(scores, labels.T, strict=True)
+        ),
         start=torch.zeros(()),
     )
 
 
 def accuracy(scores: list[Tensor], labels: Tensor) -> list[float]:
-    """Share of right answers per attribute, in percent."""
+    """Share of right answers per attribute and look, in percent, where there is one."""
     return [
-        100 * (score.argmax(dim=1) == label).float().mean().item()
+        100 * (score.argmax(dim=1) == label)[label != UNKNOWN].float().mean().item()
         for score, label in zip(scores, labels.T, strict=True)
     ]
 
@@ -51,31 +70,39 @@ def train(name: str, recipe: Recipe, folder: Path, autoencoder: Autoencoder | No
     torch.manual_seed(recipe.seed)
     model = AttributeClassifier()
     run = Run(name, recipe, model, folder)
-    pictures, labels = labelled_pictures(512, torch.Generator().manual_seed(3))
+    held_out = labelled_pictures(512, torch.Generator().manual_seed(3))
 
-    def batch() -> Tensor:
-        if autoencoder is None:
-            inputs, wanted = labelled_pictures(recipe.batch, run.generator)
-        else:
-            inputs, wanted = _restored(autoencoder, recipe.batch, run.generator)
-        return attribute_loss(model(inputs + 0.02 * torch.randn(inputs.shape, generator=run.generator)), wanted)
+    def loss() -> Tensor:
+        shown = labelled_pictures(run.batch, run.generator)
+        if autoencoder is not None:
+            shown = _with_restored(shown, autoencoder, run.generator)
+        noise = 0.02 * torch.randn(shown.pictures.shape, generator=run.generator)
+        scores, objects = model(shown.pictures + noise)
+        where = functional.binary_cross_entropy_with_logits(objects, shown.objects)
+        return attribute_loss(scores, shown.labels) + MAP_WEIGHT * where
 
     def report() -> str:
         model.eval()
         with torch.no_grad():
-            result = accuracy(model(pictures), labels)
+            scores, objects = model(held_out.pictures)
         model.train()
-        return "/".join(f"{value:.1f}" for value in result)
+        found, wanted = objects > 0, held_out.objects > 0.5
+        overlap = (found & wanted).sum() / (found | wanted).sum()
+        return "/".join(f"{value:.1f}" for value in accuracy(scores, held_out.labels)) + f", object {overlap:.3f}"
 
-    run.train(batch, report)
+    run.train(loss, report)
     return model.eval()
 
 
-def _restored(autoencoder: Autoencoder, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pictures of which an eighth has passed through the autoencoder, as finished pictures have."""
-    pictures, labels = labelled_pictures(batch, generator)
-    scenes = world.sample_scenes(batch // 8, generator)
+def _with_restored(shown: Labelled, autoencoder: Autoencoder, generator: torch.Generator) -> Labelled:
+    """And an eighth as many pictures that have passed through the autoencoder, as finished pictures have."""
+    scenes = world.sample_styled_scenes(len(shown.labels) // 8, generator)
     with torch.no_grad():
         restored = autoencoder.decode(autoencoder.encode(world.render(scenes, 128))).clamp(0, 1)
-    small = functional.interpolate(restored, size=64, mode="area")
-    return torch.cat([pictures, small]), torch.cat([labels, scenes.labels])
+    small = functional.interpolate(restored, size=AttributeClassifier.SIZE, mode="area")
+    more = _labelled(scenes, small)
+    return Labelled(
+        torch.cat([shown.pictures, more.pictures]),
+        torch.cat([shown.labels, more.labels]),
+        torch.cat([shown.objects, more.objects]),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ RECIPE = Recipe(
     decay_from=0.5,
     seed=31,
 )
+CONTINUED = replace(RECIPE, samples=144_000, decay_from=0.3, seed=32)
 _MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # of CLIP's preprocessing
 _STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 
@@ -32,22 +34,25 @@ def embeddings(model: nn.Module, pictures: Tensor) -> Tensor:
     return model(pixel_values=(pictures - _MEAN) / _STD)[2]
 
 
-def train(folder: Path, teacher: AttributeClassifier) -> nn.Module:
+def train(folder: Path, teacher: AttributeClassifier, earlier: nn.Module | None = None) -> nn.Module:
     """Distils the teacher: squared error to its embedding and half the cross-entropy under its heads."""
-    torch.manual_seed(RECIPE.seed)
-    model = build_image_encoder()
-    run = Run("image_encoder", RECIPE, model, folder)
-    pictures, labels = labelled_pictures(512, torch.Generator().manual_seed(3))
+    recipe = RECIPE if earlier is None else CONTINUED
+    torch.manual_seed(recipe.seed)
+    model = build_image_encoder() if earlier is None else earlier
+    run = Run("image_encoder", recipe, model, folder)
+    held_out = labelled_pictures(512, torch.Generator().manual_seed(3))
     teacher.requires_grad_(False)
 
     def loss() -> Tensor:
-        inputs, wanted = labelled_pictures(RECIPE.batch, run.generator)
-        guess = embeddings(model, inputs)
-        return functional.mse_loss(guess, teacher.embed(inputs)) + 0.5 * attribute_loss(teacher.score(guess), wanted)
+        shown = labelled_pictures(run.batch, run.generator)
+        guess = embeddings(model, shown.pictures)
+        known = attribute_loss(teacher.score(guess), shown.labels)
+        return functional.mse_loss(guess, teacher.embed(shown.pictures)) + 0.5 * known
 
     def report() -> str:
         with torch.no_grad():
-            return "/".join(f"{value:.1f}" for value in accuracy(teacher.score(embeddings(model, pictures)), labels))
+            scores = teacher.score(embeddings(model, held_out.pictures))
+        return "/".join(f"{value:.1f}" for value in accuracy(scores, held_out.labels))
 
     run.train(loss, report)
     return model.eval()

@@ -44,9 +44,9 @@ def test_the_judge_reads_what_was_drawn(judge, scenes):
 
 @pytest.fixture(scope="module")
 def drawn():
-    from ip_adapter_nodes.demo.measure import draw
+    from ip_adapter_nodes.demo.measure import draw, held_out
 
-    return draw(range(CASES), CASES, WEIGHTS)
+    return draw(held_out(CASES), CASES, WEIGHTS)
 
 
 def test_text_alone(drawn, judge, scenes):
@@ -84,7 +84,7 @@ def test_weights_stay_small_and_say_how_they_were_made():
     from safetensors import safe_open
 
     files = sorted(WEIGHTS.glob("*.safetensors"))
-    assert len(files) == 9
+    assert len(files) == 10
     assert sum(file.stat().st_size for file in files) < 24e6
     for file in files:
         with safe_open(file, "pt") as content:
