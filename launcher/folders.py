@@ -28,6 +28,7 @@ DEMO_WEIGHTS = {
     "demo/weights/insightface/models/demo/demo_detector.onnx": "insightface/models/demo",
     "demo/weights/insightface/models/demo/demo_recogniser.onnx": "insightface/models/demo",
     "demo/weights/demo_lora.safetensors": "loras",
+    "demo/weights/demo_sibling.safetensors": "loras",
 }
 PICTURES = "demo/pictures"
 PICTURE_TYPES = frozenset({".png", ".jpg", ".jpeg", ".webp"})

@@ -58,7 +58,7 @@ def _balance(world: World, folder: Path) -> balance.Balance:
 
 
 def _siblings(world: World, folder: Path) -> Tensors:
-    return _kept(folder / "sibling.safetensors", partial(sibling.draw_both, world, folder))
+    return _kept(folder / "sibling.safetensors", partial(sibling.draw_both, world))
 
 
 def _parts(seeds: Iterable[int]) -> list[Callable[[World, Path], object]]:

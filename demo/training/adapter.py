@@ -6,7 +6,9 @@ Source: Ye et al. 2023 (arXiv 2308.06721), sections 3.2 and 4.1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +17,17 @@ from torch.nn import functional
 from ...ip_adapter.training.drops import Drops
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ...models.linear import LinearConfig
-from .. import vocabulary, world
+from .. import vocabulary
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
-from .image_encoder import embeddings
 from .latents import Pool
 from .run import Recipe, Run
-from .seen import Seen
+from .seen import Seen, look_once
+from .shipped import load_image_encoder
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
-    samples=96_000,
+    samples=72_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,
@@ -34,6 +36,7 @@ RECIPE = Recipe(
     ema=0.998,
     seed=61,
 )
+CONTINUED = replace(RECIPE, samples=24_000, learning_rate=7e-4, decay_from=0.2, seed=63)
 TOKENS = 4
 PICTURES = 20_480  # of the pool
 DROPS = Drops()  # the paper's chances
@@ -42,17 +45,6 @@ KEEP_CAPTION = 0.5  # captions with more parts left out make the picture speak (
 
 def build(unet: nn.Module) -> TrainableAdapter:
     return TrainableAdapter(unet, LinearConfig(VISION_CONFIG["projection_dim"], TOKENS, WIDTH))
-
-
-def picture_embeddings(encoder: nn.Module, pool: Pool, batch: int = 64) -> Tensor:
-    """The image encoder's embeddings of the pool's pictures, shrunk as the host's preprocessing shrinks them."""
-    parts: list[Tensor] = []
-    for start in range(0, len(pool.scenes), batch):
-        pictures = world.render(pool.scenes.rows(slice(start, start + batch)))
-        small = functional.interpolate(pictures, (64, 64), mode="bicubic", antialias=True).clamp(0, 1)
-        with torch.no_grad():
-            parts.append(embeddings(encoder, (small * 255).round() / 255))
-    return torch.cat(parts)
 
 
 def adapter_loss(
@@ -83,19 +75,20 @@ def train_adapter(run: Run, base: TextToImage, pool: Pool, seen: Seen, every: in
     return run.model.eval()
 
 
-def train(folder: Path, base: TextToImage, encoder: nn.Module, pool: Pool) -> TrainableAdapter:
+def train(folder: Path, base: TextToImage, pool: Pool) -> TrainableAdapter:
+    """On what the shipped image encoder says of the pool."""
     torch.manual_seed(RECIPE.seed)
-    pool = pool.first(PICTURES)
+    return _train(Run("adapter", RECIPE, build(base.unet), folder), folder, base, pool)
+
+
+def go_on(folder: Path, base: TextToImage, adapter: TrainableAdapter, pool: Pool) -> TrainableAdapter:
+    """With an adapter that knows a like base."""
     model = build(base.unet)
-    run = Run("adapter", RECIPE, model, folder)
-    features = _cached_embeddings(folder, encoder, pool)
-    train_adapter(run, base, pool, Seen(features, torch.zeros_like(features[:1])))
-    return model
+    model.load_state_dict(adapter.state_dict())
+    return _train(Run("adapter_again", CONTINUED, model, folder), folder, base, pool)
 
 
-def _cached_embeddings(folder: Path, encoder: nn.Module, pool: Pool) -> Tensor:
-    """The embeddings of the pool, computed on first use."""
-    file = folder / "embeddings.pt"
-    if not file.exists():
-        torch.save(picture_embeddings(encoder, pool), file)
-    return torch.load(file, weights_only=True)
+def _train(run: Run, folder: Path, base: TextToImage, pool: Pool) -> Any:
+    pool = pool.first(PICTURES)
+    seen = look_once(folder / "seen.safetensors", load_image_encoder(), pool.scenes)["pooled"]
+    return train_adapter(run, base, pool, seen, every=100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from ...ip_adapter.recognition.variant import KIND_METADATA
@@ -22,10 +23,13 @@ from . import (
     image_encoder,
     lora,
     plus_adapter,
+    sibling,
     t2i_adapter,
     text_to_image,
+    with_pictures,
 )
-from .run import save_weights
+from .run import Recipe, save_weights
+from .shipped import CHECKPOINT, IMAGE_ENCODER
 
 LICENCE = "Apache-2.0, trained from nothing but the renderer in demo/world.py"
 
@@ -34,24 +38,51 @@ def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def export_base(target: Path, model: text_to_image.TextToImage, vae: autoencoder.Autoencoder) -> None:
+def _recipes(earlier: Path | None, *stages: tuple[str, Recipe, Recipe]) -> dict[str, Recipe]:
+    """By name, of the stages (name, recipe from nothing, recipe for going on) the recipe that was used."""
+    return {name: first if earlier is None else continued for name, first, continued in stages}
+
+
+def _earlier_facts(earlier: Path | None) -> dict[str, str]:
+    """How the weights that a training went on with were made, from their file's metadata."""
+    if earlier is None:
+        return {}
+    with safe_open(earlier, "pt") as content:
+        return {f"earlier.{name}": value for name, value in content.metadata().items() if name.startswith("recipe.")}
+
+
+def export_base(
+    target: Path, model: text_to_image.TextToImage, vae: autoencoder.Autoencoder, earlier: Path | None = None
+) -> None:
     """The checkpoint for the host's checkpoint loader: UNet, text encoder and autoencoder."""
     tensors = (
         _prefixed("model.diffusion_model.", model.unet.state_dict())
         | _prefixed("cond_stage_model.clip_demo.transformer.", model.text.state_dict())
         | _prefixed("first_stage_model.", autoencoder.stock_state_dict(vae))
     )
-    recipes = {"autoencoder": autoencoder.RECIPE, "text_to_image": text_to_image.RECIPE}
-    save_weights(target / "demo_checkpoint.safetensors", tensors, recipes.items(), licence=LICENCE)
+    recipes = _recipes(
+        earlier,
+        ("autoencoder", autoencoder.RECIPE, autoencoder.CONTINUED),
+        ("text_to_image", text_to_image.RECIPE, text_to_image.CONTINUED),
+        ("first_adapter", adapter.RECIPE, adapter.RECIPE),
+        ("with_pictures", with_pictures.RECIPE, with_pictures.RECIPE),
+    )
+    facts = {"licence": LICENCE, **_earlier_facts(earlier)}
+    save_weights(target / CHECKPOINT, tensors, recipes.items(), **facts)
 
 
-def export_image_encoder(target: Path, model: nn.Module) -> None:
-    recipes = {"teacher": classifier.TEACHER, "image_encoder": image_encoder.RECIPE}
-    save_weights(target / "demo_clip_vision.safetensors", model.state_dict(), recipes.items(), licence=LICENCE)
+def export_image_encoder(target: Path, model: nn.Module, earlier: Path | None = None) -> None:
+    recipes = _recipes(
+        earlier,
+        ("teacher", classifier.TEACHER, classifier.TEACHER),
+        ("image_encoder", image_encoder.RECIPE, image_encoder.CONTINUED),
+    )
+    facts = {"licence": LICENCE, **_earlier_facts(earlier)}
+    save_weights(target / IMAGE_ENCODER, model.state_dict(), recipes.items(), **facts)
 
 
 def export_adapter(target: Path, model: TrainableAdapter) -> None:
-    recipes = {"adapter": adapter.RECIPE}
+    recipes = {"first_adapter": adapter.RECIPE, "with_pictures": with_pictures.RECIPE, "adapter": adapter.CONTINUED}
     tensors = model.published()
     save_weights(target / "demo_ip_adapter.safetensors", tensors, recipes.items(), licence=LICENCE)
 
@@ -77,6 +108,12 @@ def export_lora(target: Path, model: lora.TrainableLora) -> None:
     recipes = {"lora": lora.RECIPE}
     tensors = model.published_state_dict()
     save_weights(target / "demo_lora.safetensors", tensors, recipes.items(), licence=LICENCE)
+
+
+def export_sibling(target: Path, base: nn.Module, changed: nn.Module) -> None:
+    """The difference between the UNets of the base and of its fine-tuned copy."""
+    tensors = sibling.difference(base, changed)
+    save_weights(target / sibling.SIBLING, tensors, [("sibling", sibling.RECIPE)], licence=LICENCE)
 
 
 def export_face_pack(target: Path, detector: nn.Module, recogniser: nn.Module) -> None:

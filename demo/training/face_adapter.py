@@ -115,6 +115,7 @@ def train(
     if not (folder / "face_adapter.resume.pt").exists():
         _start(model, like, references)
     run = Run("face_adapter", RECIPE, model, folder)
+    pool = pool.plain()  # as the photographs are
     labels = pool.scenes.labels
 
     def predict(batch: Batch) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import comfy.clip_vision
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -13,12 +12,14 @@ from torch.nn import functional
 
 from ...ip_adapter.faces.alignment import RECOGNISED, aligned
 from ...ip_adapter.faces.face import CROP
+from ...ip_adapter.faces.onnx import OnnxFaceAnalyser, open_pack
+from ...ip_adapter.faces.pack import Pack
 from ...ip_adapter.host.encode import HostEncoder
 from ...ip_adapter.prompts.encoder import encode
 from ...ip_adapter.prompts.preprocess import Fit, fitted
-from .. import clip_vision, face, world
-from ..files import WEIGHTS
-from .face_networks import Recogniser
+from .. import face, world
+from ..files import FACE_PACK, WEIGHTS
+from .shipped import load_image_encoder
 
 EACH, SIZE, SEED = 12, 160, 73
 ASTRAY = 0.02  # how far a detector's points are off, as a part of the object's width
@@ -34,24 +35,22 @@ class References:
     nothing: Tensor  # (1, patches, width), the encoder's view of zeros
 
 
-def load_references(folder: Path, recogniser: Recogniser) -> References:
-    """The references, made on first use."""
+def load_references(folder: Path) -> References:
+    """The references as the shipped recogniser and image encoder see them, made on first use."""
     file = folder / "face_references.safetensors"
     if not file.exists():
-        save_file(_seen(recogniser), file)
+        save_file(_seen(open_pack(Pack(FACE_PACK.name, WEIGHTS / FACE_PACK), "CPU"), load_image_encoder()), file)
     return References(**load_file(file))
 
 
 @torch.no_grad()
-def _seen(recogniser: Recogniser) -> dict[str, Tensor]:
-    clip_vision.register()
-    encoder = HostEncoder(comfy.clip_vision.load(str(WEIGHTS / "demo_clip_vision.safetensors")))
+def _seen(analyser: OnnxFaceAnalyser, encoder: HostEncoder) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(SEED)
     columns: dict[str, list[Tensor]] = {"vectors": [], "features": [], "pooled": []}
     for identity in range(face.COUNT):
         small, large = _crops(identity, generator)
         features = encode(encoder, fitted(large, encoder.size, Fit.CROP), lambda done: None)
-        columns["vectors"].append(functional.normalize(recogniser(small * 2 - 1), dim=1))
+        columns["vectors"].append(functional.normalize(analyser.embed(small), dim=1))
         columns["features"].append(features.penultimate.half())
         columns["pooled"].append(features.pooled)
     seen = {name: torch.stack(column) for name, column in columns.items()}

@@ -14,13 +14,13 @@ from .. import comic
 from ..model import UNET
 from .autoencoder import Autoencoder
 from .frozen import Batch, Captions, frozen_loss
-from .latents import BATCH, Pool
+from .latents import Pool, encoded
 from .low_rank import LowRankOps, add_differences, learned
 from .run import Recipe, Run
 from .text_to_image import TextToImage
 
 RECIPE = Recipe(
-    samples=12_800,
+    samples=9_600,
     batch=16,
     learning_rate=2e-3,
     warmup_steps=50,
@@ -53,14 +53,10 @@ class TrainableLora(nn.Module):
 
 def comic_pool(folder: Path, pool: Pool, autoencoder: Autoencoder) -> Pool:
     """The pool's first PICTURES scenes in the new look, encoded on first use."""
-    file = folder / "comic_latents.safetensors"
+    scenes, file = pool.first(PICTURES).scenes, folder / "comic_latents.safetensors"
     if not file.exists():
-        parts: list[Tensor] = []
-        for start in range(0, PICTURES, BATCH):
-            with torch.no_grad():
-                parts.append(autoencoder.encode(comic.render(pool.scenes.rows(slice(start, start + BATCH)))).half())
-        save_file({"latents": torch.cat(parts).contiguous()}, file)
-    return Pool(pool.first(PICTURES).scenes, load_file(file)["latents"])
+        save_file({"latents": encoded(autoencoder, scenes, comic.render)}, file)
+    return Pool(scenes, load_file(file)["latents"])
 
 
 def train(folder: Path, base: TextToImage, pool: Pool, autoencoder: Autoencoder) -> TrainableLora:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ..files import WEIGHTS
+from ..judge import AttributeClassifier
 from . import (
     adapter,
     autoencoder,
@@ -27,89 +29,156 @@ from . import (
     lora,
     parallel,
     plus_adapter,
+    shipped,
+    sibling,
     t2i_adapter,
     text_to_image,
+    with_pictures,
 )
-
-_Stage = Callable[[Path], object]
-
-
-def _teacher(folder: Path) -> classifier.AttributeClassifier:
-    return classifier.train("teacher", classifier.TEACHER, folder)
+from .face_networks import Recogniser
 
 
-def _judge(folder: Path) -> classifier.AttributeClassifier:
-    return classifier.train("judge", classifier.JUDGE, folder, autoencoder.train(folder))
+@dataclass(frozen=True)
+class Work:
+    """Where a training keeps its checkpoints, and the weights of an earlier version that it goes on with."""
+
+    folder: Path
+    earlier: Path | None = None
+
+    def started_from(self, name: str) -> Path | None:
+        """The earlier version of a file of weights, if there is one."""
+        return None if self.earlier is None else self.earlier / name
 
 
-def _image_encoder(folder: Path) -> nn.Module:
-    return image_encoder.train(folder, _teacher(folder))
+_Stage = Callable[[Work], object]
 
 
-def _pool(folder: Path) -> latents.Pool:
-    return latents.load_pool(folder, autoencoder.train(folder))
+def _autoencoder(work: Work) -> autoencoder.Autoencoder:
+    earlier = None if work.earlier is None else shipped.load_base(work.earlier)[1]
+    return autoencoder.train(work.folder, earlier)
 
 
-def _text_to_image(folder: Path) -> text_to_image.TextToImage:
-    return text_to_image.train(folder, _pool(folder))
+def _teacher(work: Work) -> AttributeClassifier:
+    return classifier.train("teacher", classifier.TEACHER, work.folder)
 
 
-def _adapter(folder: Path) -> TrainableAdapter:
-    return adapter.train(folder, _text_to_image(folder), _image_encoder(folder), _pool(folder))
+def _judge(work: Work) -> AttributeClassifier:
+    return classifier.train("judge", classifier.JUDGE, work.folder, _autoencoder(work))
 
 
-def _plus_adapter(folder: Path) -> TrainableAdapter:
-    return plus_adapter.train(folder, _text_to_image(folder), _pool(folder))
+def _image_encoder(work: Work) -> nn.Module:
+    earlier = None if work.earlier is None else shipped.load_trainable_image_encoder(work.earlier)
+    return image_encoder.train(work.folder, _teacher(work), earlier)
 
 
-def _control_lora(folder: Path) -> control_lora.TrainableControl:
-    return control_lora.train(folder, _text_to_image(folder), _pool(folder))
+def _pool(work: Work) -> latents.Pool:
+    return latents.load_pool(work.folder, _autoencoder(work))
 
 
-def _t2i_adapter(folder: Path) -> nn.Module:
-    return t2i_adapter.train(folder, _text_to_image(folder), _pool(folder))
+def _text_to_image(work: Work) -> text_to_image.TextToImage:
+    earlier = None if work.earlier is None else shipped.load_base(work.earlier)[0]
+    return text_to_image.train(work.folder, _pool(work), earlier)
 
 
-def _lora(folder: Path) -> lora.TrainableLora:
-    return lora.train(folder, _text_to_image(folder), _pool(folder), autoencoder.train(folder))
+def _first_adapter(work: Work) -> TrainableAdapter:
+    return adapter.train(work.folder, _text_to_image(work), _pool(work))
 
 
-def _face_adapter(folder: Path) -> face_adapter.TrainableFaceAdapter:
-    references = face_references.load_references(folder, face_recogniser.train(folder))
-    return face_adapter.train(folder, _text_to_image(folder), _adapter(folder), references, _pool(folder))
+def _with_pictures(work: Work) -> with_pictures.Together:
+    return with_pictures.train(work.folder, _text_to_image(work), _first_adapter(work), _pool(work))
 
 
-def _export(folder: Path) -> None:
-    export.export_judge(WEIGHTS, _judge(folder))
-    export.export_image_encoder(WEIGHTS, _image_encoder(folder))
-    export.export_base(WEIGHTS, _text_to_image(folder), autoencoder.train(folder))
-    export.export_adapter(WEIGHTS, _adapter(folder))
-    _export_plus(folder)
-    _export_control(folder)
-    _export_faces(folder)
+def _base(work: Work) -> text_to_image.TextToImage:
+    return _with_pictures(work).base
 
 
-def _export_plus(folder: Path) -> None:
-    export.export_plus_adapter(WEIGHTS, _plus_adapter(folder))
+def _adapter(work: Work) -> TrainableAdapter:
+    together = _with_pictures(work)
+    return adapter.go_on(work.folder, together.base, together.adapter, _pool(work))
 
 
-def _export_control(folder: Path) -> None:
-    export.export_control_lora(WEIGHTS, _control_lora(folder))
-    export.export_t2i_adapter(WEIGHTS, _t2i_adapter(folder))
-    export.export_lora(WEIGHTS, _lora(folder))
+def _plus_adapter(work: Work) -> TrainableAdapter:
+    return plus_adapter.train(work.folder, _base(work), _pool(work))
 
 
-def _export_faces(folder: Path) -> None:
-    export.export_face_pack(WEIGHTS, face_detector.train(folder), face_recogniser.train(folder))
-    export.export_face_adapter(WEIGHTS, _face_adapter(folder))
+def _control_lora(work: Work) -> control_lora.TrainableControl:
+    return control_lora.train(work.folder, _base(work), _pool(work))
+
+
+def _t2i_adapter(work: Work) -> nn.Module:
+    return t2i_adapter.train(work.folder, _base(work), _pool(work))
+
+
+def _lora(work: Work) -> lora.TrainableLora:
+    return lora.train(work.folder, _base(work), _pool(work), _autoencoder(work))
+
+
+def _sibling(work: Work) -> text_to_image.TextToImage:
+    return sibling.train(work.folder, _base(work), _pool(work), _autoencoder(work))
+
+
+def _face_detector(work: Work) -> nn.Module:
+    return face_detector.train(work.folder)
+
+
+def _face_recogniser(work: Work) -> Recogniser:
+    return face_recogniser.train(work.folder)
+
+
+def _face_adapter(work: Work) -> face_adapter.TrainableFaceAdapter:
+    references = face_references.load_references(work.folder)
+    return face_adapter.train(work.folder, _base(work), _adapter(work), references, _pool(work))
+
+
+def _export_image_encoder(work: Work) -> None:
+    """Adapters read pictures through the exported file, as users do."""
+    export.export_image_encoder(WEIGHTS, _image_encoder(work), work.started_from(export.IMAGE_ENCODER))
+
+
+def _export(work: Work) -> None:
+    export.export_judge(WEIGHTS, _judge(work))
+    _export_image_encoder(work)
+    export.export_base(WEIGHTS, _base(work), _autoencoder(work), work.started_from(export.CHECKPOINT))
+    export.export_adapter(WEIGHTS, _adapter(work))
+    _export_plus(work)
+    _export_control(work)
+    _export_sibling(work)
+    _export_face_pack(work)
+    _export_face_adapter(work)
+
+
+def _export_plus(work: Work) -> None:
+    export.export_plus_adapter(WEIGHTS, _plus_adapter(work))
+
+
+def _export_control(work: Work) -> None:
+    export.export_control_lora(WEIGHTS, _control_lora(work))
+    export.export_t2i_adapter(WEIGHTS, _t2i_adapter(work))
+    export.export_lora(WEIGHTS, _lora(work))
+
+
+def _export_sibling(work: Work) -> None:
+    export.export_sibling(WEIGHTS, _base(work).unet, _sibling(work).unet)
+
+
+def _export_face_pack(work: Work) -> None:
+    """The adapter reads faces through the exported files, as users do."""
+    export.export_face_pack(WEIGHTS, _face_detector(work), _face_recogniser(work))
+
+
+def _export_face_adapter(work: Work) -> None:
+    export.export_face_adapter(WEIGHTS, _face_adapter(work))
 
 
 STAGES: dict[str, _Stage] = {
-    "autoencoder": autoencoder.train,
+    "autoencoder": _autoencoder,
     "teacher": _teacher,
     "judge": _judge,
     "image_encoder": _image_encoder,
+    "export_image_encoder": _export_image_encoder,
     "text_to_image": _text_to_image,
+    "first_adapter": _first_adapter,
+    "with_pictures": _with_pictures,
     "adapter": _adapter,
     "plus_adapter": _plus_adapter,
     "export_plus": _export_plus,
@@ -117,10 +186,13 @@ STAGES: dict[str, _Stage] = {
     "t2i_adapter": _t2i_adapter,
     "lora": _lora,
     "export_control": _export_control,
-    "face_detector": face_detector.train,
-    "face_recogniser": face_recogniser.train,
+    "sibling": _sibling,
+    "export_sibling": _export_sibling,
+    "face_detector": _face_detector,
+    "face_recogniser": _face_recogniser,
+    "export_face_pack": _export_face_pack,
     "face_adapter": _face_adapter,
-    "export_faces": _export_faces,
+    "export_face_adapter": _export_face_adapter,
     "export": _export,
 }
 
@@ -130,6 +202,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="run.py demo-weights", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--folder", type=Path, required=True, help="where checkpoints are kept")
+    parser.add_argument("--earlier", type=Path, help="a folder with the weights of an earlier version to go on with")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="how many processes train together")
     parser.add_argument("--rank", type=int, default=0, help="which of them this one is, from 0")
@@ -139,4 +212,4 @@ def main(arguments: Sequence[str]) -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     parallel.join(options.rank, options.processes, options.meet)
-    STAGES[options.stage](options.folder)
+    STAGES[options.stage](Work(options.folder, options.earlier))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ RECIPE = Recipe(
     ema=0.999,
     seed=51,
 )
+CONTINUED = replace(RECIPE, samples=160_000, learning_rate=1.2e-3, decay_from=0.45, seed=52)
 TIMESTEPS, TIMESTEP_SHARES = (0, 200, 750, 1000), (0.15, 0.70, 0.15)
 KEEP, EMPTY = 0.88, 0.10  # chance that a part of a caption stays; chance that there is no caption
 
@@ -84,10 +86,13 @@ class TextToImage(nn.Module):
         return self.unet(noisy, timesteps.float(), context=context, **options)
 
 
-def train(folder: Path, pool: Pool) -> TextToImage:
-    torch.manual_seed(RECIPE.seed)
+def train(folder: Path, pool: Pool, earlier: TextToImage | None = None) -> TextToImage:
+    recipe = RECIPE if earlier is None else CONTINUED
+    torch.manual_seed(recipe.seed)
     model, noising = TextToImage(), Noising()
-    run = Run("text_to_image", RECIPE, model, folder)
+    if earlier is not None:
+        model.load_state_dict(earlier.state_dict())
+    run = Run("text_to_image", recipe, model, folder)
 
     def loss() -> Tensor:
         rows, latents = pool.batch(run.batch, run.generator)
