@@ -62,10 +62,6 @@ class Scenes:
     def with_labels(self, labels: Tensor) -> Scenes:
         return replace(self, labels=labels)
 
-    def plain(self) -> Scenes:
-        """The same things, drawn plainly."""
-        return replace(self, looks=looks.plain(len(self)))
-
     def look_labels(self) -> Tensor:
         """What is to be seen of the looks, (n, 5) in the order of `looks.LOOKS`; UNKNOWN where there is none."""
         labels = self.looks.labels()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from ip_adapter_nodes.demo import world
 from ip_adapter_nodes.demo.judge import load_judge, read_labels
+from ip_adapter_nodes.demo.outline import object_masks
 from ip_adapter_nodes.launcher.client import pictures
 from ip_adapter_nodes.launcher.host import Host
 from ip_adapter_nodes.launcher.serving import running_server
@@ -97,6 +98,17 @@ def read():
         return [dict(zip(world.ATTRIBUTES, row, strict=True)) for row in named]
 
     return attributes
+
+
+@pytest.fixture(scope="session")
+def overlap():
+    """A function from two pictures to the intersection over union of their objects, where they are."""
+
+    def shared(one, other):
+        first, second = (object_masks(picture).bool() for picture in (one, other))
+        return ((first & second).sum() / (first | second).sum()).item()
+
+    return shared
 
 
 @pytest.fixture(scope="session")

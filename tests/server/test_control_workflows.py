@@ -2,7 +2,6 @@
 
 import pytest
 from ip_adapter_nodes.demo.comic import blackness
-from ip_adapter_nodes.demo.outline import object_masks
 
 CONTROL, LOOKS, STYLE = (
     "ControlNetApplyAdvanced.strength",
@@ -11,14 +10,8 @@ CONTROL, LOOKS, STYLE = (
 )
 
 
-def overlap(one, other):
-    """Intersection over union of the objects in two pictures, where they are."""
-    first, second = (object_masks(picture).bool() for picture in (one, other))
-    return ((first & second).sum() / (first | second).sum()).item()
-
-
 @pytest.mark.parametrize("name", ["19_controlnet", "21_t2i_adapter"])
-def test_the_edges_give_the_structure_and_the_reference_the_looks(draw, read, demo_graph, shipped, name):
+def test_the_edges_give_the_structure_and_the_reference_the_looks(draw, read, overlap, demo_graph, shipped, name):
     made, free, plain = (draw(demo_graph(name, **change)) for change in ({}, {CONTROL: 0.0}, {LOOKS: 0.0}))
     structure, (reference,) = shipped("second.png"), read(shipped("reference.png"))
     assert overlap(made, structure) > max(0.75, overlap(free, structure) + 0.1)
@@ -26,7 +19,7 @@ def test_the_edges_give_the_structure_and_the_reference_the_looks(draw, read, de
     assert read(made)[0]["background"] == reference["background"] != read(plain)[0]["background"]
 
 
-def test_lora_control_and_reference_each_give_their_part(draw, read, demo_graph, shipped):
+def test_lora_control_and_reference_each_give_their_part(draw, read, overlap, demo_graph, shipped):
     name, structure, (reference,) = "20_controlnet_lora", shipped("second.png"), read(shipped("reference.png"))
     made, unstyled, free = (draw(demo_graph(name, **change)) for change in ({}, {STYLE: 0.0}, {CONTROL: 0.0}))
     assert blackness(made).item() > blackness(unstyled).item() + 0.05

@@ -1,7 +1,5 @@
 """The workflows about faces: who is drawn, where, and by which photographs. In the demo world somebody is an object."""
 
-from ip_adapter_nodes.demo.outline import object_masks
-
 PERSON, OTHER = ("star", "yellow"), ("heart", "pink")
 NOBODY = {"ApplyFaceID.weight": 0.0, "ApplyFaceID.lora_weight": 0.0}
 
@@ -46,13 +44,7 @@ def test_two_people_stand_in_their_own_places(draw, demo_graph):
     assert yellow_on_the_left(draw(demo_graph("24_two_people", **exchanged))) < -0.05
 
 
-def overlap(one, other):
-    """Intersection over union of the objects in two pictures, where they are."""
-    first, second = (object_masks(picture).bool() for picture in (one, other))
-    return ((first & second).sum() / (first | second).sum()).item()
-
-
-def test_face_structure_and_style_each_give_their_part(draw, read, demo_graph, shipped):
+def test_face_structure_and_style_each_give_their_part(draw, read, overlap, demo_graph, shipped):
     name, structure = "25_faceid_controlnet", shipped("second.png")
     changes = {}, {"ControlNetApplyAdvanced.strength": 0.0}, {"LoraLoaderModelOnly.strength_model": 0.0}, NOBODY
     made, free, unstyled, nobody = (draw(demo_graph(name, **change)) for change in changes)

@@ -79,14 +79,17 @@ def test_a_schedule_leaves_the_first_steps_to_the_text(draw, read, demo_graph, s
     assert late["background"] != reference["background"]
 
 
-def test_image_to_image_keeps_the_structure_and_takes_the_colour(draw, read, demo_graph, shipped):
-    (made,) = read(draw(demo_graph("08_image_to_image")))
-    (anew,) = read(draw(demo_graph("08_image_to_image", **{"KSampler.denoise": 1.0})))
-    (plain,) = read(draw(demo_graph("08_image_to_image", **{"ApplyIPAdapter.weight": 0.0})))
-    (given,), (reference,) = read(shipped("second.png")), read(shipped("reference.png"))
-    assert (made["shape"], made["background"]) == (given["shape"], given["background"])
-    assert anew["background"] == reference["background"]
-    assert made["colour"] == reference["colour"] != plain["colour"]
+def test_image_to_image_keeps_the_structure_and_takes_the_colour(draw, read, overlap, demo_graph, shipped):
+    """The less is drawn again, the more the object stays where and what it was."""
+    name, denoise, given = "08_image_to_image", "KSampler.denoise", shipped("second.png")
+    little, made, anew = (draw(demo_graph(name, **change)) for change in ({denoise: 0.4}, {}, {denoise: 1.0}))
+    assert overlap(little, given) > overlap(made, given) > overlap(anew, given)
+    (reference,), (before,), (after,) = (read(picture) for picture in (shipped("reference.png"), given, made))
+    assert read(little)[0]["shape"] == before["shape"]
+    assert after["background"] == before["background"] != reference["background"]
+    assert read(anew)[0]["background"] == reference["background"]
+    (plain,) = read(draw(demo_graph(name, **{"ApplyIPAdapter.weight": 0.0})))
+    assert after["colour"] == reference["colour"] != plain["colour"]
 
 
 def test_inpainting_fills_the_hole_after_the_reference_and_leaves_the_rest(draw, demo_graph, shipped):
