@@ -24,8 +24,12 @@ READY = "window.app && window.app.api.clientId && window.app.extensionManager?.w
 OPEN = (
     "async workflow => { await window.app.loadGraphData(workflow, true, true); return window.app.graph._nodes.length }"
 )
-PROBLEMS = """() => window.app.graph._nodes.filter(n => n.has_errors || !n.constructor.nodeData && !n.isVirtualNode)
-    .map(n => n.type)"""
+# Newer frontends mark a node whose file is not here, as they should: the workflows name published files.
+PROBLEMS = """() => {
+    const values = widget => typeof widget.options?.values === 'function' ? widget.options.values() : widget.options?.values
+    const misses = node => (node.widgets ?? []).some(w => values(w) && !values(w).includes(w.value))
+    return window.app.graph._nodes.filter(
+        n => n.has_errors && !misses(n) || !n.constructor.nodeData && !n.isVirtualNode).map(n => n.type) }"""
 ALERTS = """() => [...document.querySelectorAll('.p-toast-message, .p-dialog')].map(one => one.textContent)
     .filter(text => !text.includes('Version Compatibility'))"""
 AS_PROMPT = "async () => (await window.app.graphToPrompt()).output"
