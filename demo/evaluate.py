@@ -14,7 +14,7 @@ from ..ip_adapter.host import evaluate_command
 from ..ip_adapter.training.pictures import centre_crop
 from . import clip_vision, model
 from .files import WEIGHTS
-from .judge import load_judge, read_labels
+from .judge import JUDGE, load_judge, read_labels
 
 
 def attribute_agreement(weights: Path = WEIGHTS) -> Measure:
@@ -29,7 +29,7 @@ def attribute_agreement(weights: Path = WEIGHTS) -> Measure:
     def of(case: Case) -> float:
         return float((labels(case.made) == labels(case.reference.path)).float().mean())
 
-    return Measure("attributes", "demo_judge.safetensors", of)
+    return Measure("attributes", JUDGE, of)
 
 
 def main(arguments: Sequence[str]) -> int:

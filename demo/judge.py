@@ -15,6 +15,7 @@ from .files import WEIGHTS
 from .looks import LOOKS
 
 NAMED = len(world.ATTRIBUTES)  # the first of the labels, which words can name; the others are the looks
+JUDGE = "demo_judge.safetensors"
 CLASSES = (*(len(values) for values in world.ATTRIBUTES.values()), *LOOKS.values())
 
 
@@ -71,7 +72,7 @@ class AttributeClassifier(nn.Module):
 def load_judge(weights: Path = WEIGHTS) -> AttributeClassifier:
     """The trained judge."""
     judge = AttributeClassifier()
-    tensors = load_file(weights / "demo_judge.safetensors")
+    tensors = load_file(weights / JUDGE)
     judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return judge.eval()
 

@@ -22,11 +22,11 @@ LOOKS = {name: len(values) for name, values in KINDS.items()} | {"light": DIRECT
 UNKNOWN = -1  # for light and warmth of a scene that has none
 
 PLAIN_SHARE = 0.2  # of scenes with looks drawn at random
-SECOND_GROUND, LIGHT, TINT = 0.38, 0.28, 0.32  # how far colours go to another tone
+SECOND_GROUND, LIGHT, TINT = 0.50, 0.28, 0.32  # how far colours go to another tone
 THIN, THICK = 0.06, 0.12  # widths of outlines, in half frames
-GLOSS, GLOSS_SIZE = 0.75, 0.3  # how white a highlight is, and its size in radii of the object
-SHADE = 0.5
-SHADOW, SHADOW_REACH, SHADOW_EDGE = 0.55, 0.18, 0.06
+GLOSS, GLOSS_SIZE = 0.9, 0.4  # how white a highlight is, and its size in radii of the object
+SHADE = 0.75
+SHADOW, SHADOW_REACH, SHADOW_EDGE = 0.75, 0.24, 0.06
 _WARM, _COLD = torch.tensor([1.0, 0.55, 0.1]), torch.tensor([0.1, 0.4, 1.0])
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 _DARK = 0.30
@@ -76,9 +76,14 @@ def _towards(colours: Tensor, target: Tensor | float, share: Tensor | float) -> 
     return colours + (target - colours) * share
 
 
+def is_dark(colour: Tensor) -> Tensor:
+    """Of colours (n, 3), (n, 1)."""
+    return (colour @ _LUMA)[:, None] < _DARK
+
+
 def _opposite(colour: Tensor) -> Tensor:
     """White for a dark colour (n, 3), else black, (n, 1)."""
-    return ((colour @ _LUMA)[:, None] < _DARK).float()
+    return is_dark(colour).float()
 
 
 def _direction(looks: Looks) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,6 @@ from .outline import overlap
 
 HELD_OUT_SEED = 7001  # no training uses it
 WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
-BATCH = 32
 Drawn = dict[str, Tensor]  # what was asked for -> pictures (cases, 3, h, w)
 
 
@@ -93,7 +92,7 @@ def draw(scenes: world.Scenes, curve_cases: int, weights: Path, share: slice = s
 
     The sampler is that of the ablations, which tests compare with the host's nodes.
     """
-    from .ablations.sampler import Following, sample
+    from .ablations import sampler
     from .ablations.shipped_adapter import load_adapter
     from .training.seen import look_at
     from .training.shipped import load_base, load_image_encoder
@@ -103,13 +102,10 @@ def draw(scenes: world.Scenes, curve_cases: int, weights: Path, share: slice = s
     drawn: Drawn = {}
     with torch.no_grad():
         for name, wish in wishes(scenes, curve_cases).items():
-            adapter, pictures = load_adapter(base, wish.weight, weights=weights), list[Tensor]()
-            for cases in torch.arange(len(wish.texts))[share].split(BATCH):
-                following = Following(adapter, seen.rows(cases), seen.none(len(cases)))
-                noise = torch.stack([_noise(case) for case in cases.tolist()])
-                latents = sample(base, [wish.texts[case] for case in cases.tolist()], noise, following)
-                pictures.append(autoencoder.decode(latents).clamp(0, 1))
-            drawn[name] = torch.cat(pictures)
+            adapter, cases = load_adapter(base, wish.weight, weights=weights), range(len(wish.texts))[share]
+            following = sampler.Following(adapter, seen.rows(torch.tensor(cases)), seen.none(len(cases)))
+            noise = torch.stack([_noise(case) for case in cases])
+            drawn[name] = sampler.draw(base, autoencoder, wish.texts[share], noise, following)
     return drawn
 
 

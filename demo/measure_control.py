@@ -14,9 +14,9 @@ from torch import Tensor
 
 from . import comic, world
 from .files import WEIGHTS
-from .judge import AttributeClassifier, load_judge, read_labels
+from .judge import AttributeClassifier, load_judge, read_labels, read_objects
 from .measure import Drawn, grid, held_out, other_shapes
-from .outline import SIZE, object_masks
+from .outline import SIZE, intersection_over_union
 
 STRUCTURES = {"ControlNet": "demo_controlnet.safetensors", "T2I-Adapter": "demo_t2i_adapter.safetensors"}
 ADAPTER_WEIGHT = 1.0
@@ -29,11 +29,9 @@ def references(scenes: world.Scenes) -> world.Scenes:
     return replace(scenes, labels=labels, centre=-scenes.centre, radius=1.42 - scenes.radius)
 
 
-def in_place(pictures: Tensor, scenes: world.Scenes) -> Tensor:
+def in_place(judge: AttributeClassifier, pictures: Tensor, scenes: world.Scenes) -> Tensor:
     """Intersection over union of each drawn object with the scene's silhouette where it is, (n,) in [0, 1]."""
-    drawn, wanted = object_masks(pictures), (world.silhouettes(scenes, SIZE) > 0.5).float()
-    shared, both = torch.minimum(drawn, wanted), torch.maximum(drawn, wanted)
-    return shared.sum(dim=(1, 2)) / both.sum(dim=(1, 2)).clamp(min=1)
+    return intersection_over_union(read_objects(judge, pictures), (world.silhouettes(scenes, SIZE) > 0.5).float())
 
 
 def draw(count: int, weights: Path = WEIGHTS, wanted: Collection[str] | None = None) -> Drawn:
@@ -68,7 +66,7 @@ def draw(count: int, weights: Path = WEIGHTS, wanted: Collection[str] | None = N
 def row(judge: AttributeClassifier, pictures: Tensor, scenes: world.Scenes) -> tuple[float, ...]:
     """Percent of shapes, colours, textures and backgrounds, the overlap in place, and the share of black pixels."""
     right = (read_labels(judge, pictures) == scenes.labels).float().mean(dim=0) * 100
-    return (*right.tolist(), in_place(pictures, scenes).mean().item(), comic.blackness(pictures).mean().item())
+    return (*right.tolist(), in_place(judge, pictures, scenes).mean().item(), comic.blackness(pictures).mean().item())
 
 
 def table(judge: AttributeClassifier, drawn: Drawn, scenes: world.Scenes) -> str:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from . import world
 
@@ -16,15 +15,10 @@ _RADII = torch.linspace(0.45, 0.95, 21)
 _ANGLES = torch.linspace(-math.pi / 9, math.pi / 9, 9)
 
 
-def object_masks(pictures: Tensor) -> Tensor:
-    """Where each picture (n, 3, h, w) differs clearly from its own border, (n, SIZE, SIZE) in {0, 1}.
-
-    For plain scenes; where the background has a pattern or light, `judge.read_objects` sees the object.
-    """
-    small = functional.interpolate(pictures, (SIZE, SIZE), mode="area")
-    border = torch.cat([small[:, :, 0], small[:, :, -1], small[:, :, :, 0], small[:, :, :, -1]], dim=-1)
-    ground = border.median(dim=-1).values[:, :, None, None]
-    return ((small - ground).abs().amax(dim=1) > 0.18).float()
+def intersection_over_union(masks: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of masks (n, h, w) in {0, 1} where they are, (n,) in [0, 1]."""
+    both, either = torch.minimum(masks, others), torch.maximum(masks, others)
+    return both.sum(dim=(1, 2)) / either.sum(dim=(1, 2)).clamp(min=1)
 
 
 def _ideal_outlines(shape: int) -> Tensor:

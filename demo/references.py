@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,10 +12,21 @@ from PIL import Image
 from torch import Tensor
 
 from . import world
+from .looks import OUTLINES, PATTERNS, Looks, plain
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 SIZE = 256
 HOLE_SIZE = 128  # what is inpainted keeps its size, and the demo model draws 128 pixels
+FIRST = ("star", "yellow", "striped", "blue")
+# What words can't ask for: a white outline, a background of two tones, light from above on the left.
+FIRST_LOOKS = Looks(
+    kinds=torch.tensor([[PATTERNS.index("diagonal"), OUTLINES.index("thick white"), 0]]),
+    shift=torch.zeros(1, 2),
+    light=torch.tensor([4.0]),
+    warmth=torch.zeros(1),
+    lit=torch.ones(1),
+)
+PLAIN = plain(1)
 SECOND = ("cross", "white", "plain", "red")
 SECOND_ON_BLUE = ("cross", "white", "plain", "blue")  # the model draws one background at a time
 BLUE = ("circle", "pink", "plain", "blue")
@@ -24,9 +36,9 @@ INK, INK_COUNT, INK_SIZE = "ink", 24, 128  # a folder of pictures to train on
 PERSON_BACKGROUNDS = {"person.png": "green", "person_again.png": "pink", "person_once_more.png": "black"}
 
 
-def draw(attributes: Sequence[str], size: int, seed: int = 3) -> Tensor:
+def draw(attributes: Sequence[str], size: int, seed: int = 3, seen: Looks = PLAIN) -> Tensor:
     """A scene of the attributes in the order of `world.ATTRIBUTES`, (3, size, size) in [0, 1]."""
-    scenes = world.sample_scenes(1, torch.Generator().manual_seed(seed))
+    scenes = replace(world.sample_scenes(1, torch.Generator().manual_seed(seed)), looks=seen)
     labels = [values.index(name) for values, name in zip(world.ATTRIBUTES.values(), attributes, strict=True)]
     return world.render(scenes.with_labels(torch.tensor([labels])), size)[0]
 
@@ -79,6 +91,7 @@ def ink_captions() -> str:
 def references() -> dict[str, Tensor]:
     """File names and pictures."""
     return {
+        "reference.png": draw(FIRST, SIZE, seed=42, seen=FIRST_LOOKS),
         "second.png": draw(SECOND, SIZE),
         "second_on_blue.png": draw(SECOND_ON_BLUE, SIZE),
         "unwanted.png": draw(BLUE, SIZE),
@@ -95,4 +108,6 @@ def main(_: Sequence[str]) -> None:
     (PICTURES / INK).mkdir(exist_ok=True)
     (PICTURES / INK / "metadata.jsonl").write_text(ink_captions(), encoding="utf-8")
     for name, picture in references().items():
-        Image.fromarray((picture.movedim(0, -1) * 255).round().to(torch.uint8).numpy()).save(PICTURES / name)
+        Image.fromarray((picture.movedim(0, -1) * 255).round().to(torch.uint8).numpy()).save(
+            PICTURES / name, optimize=True
+        )

@@ -20,7 +20,7 @@ from .files import WEIGHTS
 
 host_nodes: Any = importlib.import_module("nodes")  # the host's; for type checkers this name is our own package
 
-SIZE, STEPS, CFG, SAMPLER, SCHEDULER = 128, 20, 3.5, "ddim", "ddim_uniform"
+SIZE, STEPS, CFG, SAMPLER, SCHEDULER = 128, 20, 2.0, "ddim", "ddim_uniform"
 
 
 def _run(node: Any, **inputs: Any) -> tuple[Any, ...]:

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from .. import world as demo_world
-from ..judge import AttributeClassifier, read_labels
+from ..judge import AttributeClassifier, read_labels, read_objects
 from ..measure import HELD_OUT_SEED, other_shapes
-from ..outline import object_masks
+from ..outline import intersection_over_union
 from ..training.adapter import adapter_loss
 from ..training.latents import Pool
-from .sampler import Following, sample
+from .sampler import Following, draw
 from .trained import RECIPE, World
 from .variants import Reads, Variant
 
-BATCH, SHOWN, LOSS_BATCHES = 32, 6, 16
+SHOWN, LOSS_BATCHES = 6, 16
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,11 @@ def drawn(world: World, prompts: list[str], model: nn.Module | None = None, read
 
     Every case has its noise, which is the same in every call.
     """
-    seen, generator = world.asked[reads], torch.Generator().manual_seed(HELD_OUT_SEED + 2)
-    parts: list[Tensor] = []
-    for start in range(0, len(prompts), BATCH):
-        texts = prompts[start : start + BATCH]
-        noise = torch.randn(len(texts), *world.pool.latents.shape[1:], generator=generator)
-        rows = slice(start, start + BATCH)
-        following = None if model is None else Following(model, seen.rows(rows), seen.none(len(texts)))
-        with torch.no_grad():
-            parts.append(world.autoencoder.decode(sample(world.base, texts, noise, following)).clamp(0, 1))
-    return torch.cat(parts)
+    count, seen = len(prompts), world.asked[reads]
+    generator = torch.Generator().manual_seed(HELD_OUT_SEED + 2)
+    noise = torch.randn(count, *world.pool.latents.shape[1:], generator=generator)
+    following = None if model is None else Following(model, seen.rows(slice(count)), seen.none(count))
+    return draw(world.base, world.autoencoder, prompts, noise, following)
 
 
 @torch.no_grad()
@@ -62,12 +57,6 @@ def other_texts(world: World) -> list[str]:
     return [f"a {demo_world.SHAPES[other]}" for other in other_shapes(world.cases).tolist()]
 
 
-def _shared(pictures: Tensor, references: Tensor) -> Tensor:
-    """Intersection over union of the objects, (n,)."""
-    first, second = object_masks(pictures).bool(), object_masks(references).bool()
-    return (first & second).sum(dim=(1, 2)) / (first | second).sum(dim=(1, 2)).clamp(min=1)
-
-
 def scored(world: World, model: nn.Module, variant: Variant, judge: AttributeClassifier) -> Scores:
     """Draws every case without a text, and with a text that names another shape."""
     wanted, others = world.cases.labels, other_shapes(world.cases)
@@ -76,7 +65,7 @@ def scored(world: World, model: nn.Module, variant: Variant, judge: AttributeCla
     read = read_labels(judge, named)
     return Scores(
         alone=(read_labels(judge, alone) == wanted).float(),
-        place=_shared(alone, demo_world.render(world.cases)),
+        place=intersection_over_union(read_objects(judge, alone), read_objects(judge, demo_world.render(world.cases))),
         named=torch.cat([read[:, :1] == others[:, None], read == wanted], dim=1).float(),
         loss=held_out_loss(world, model, variant),
         shown=torch.stack([alone[:SHOWN], named[:SHOWN]]),

@@ -7,16 +7,17 @@ v-prediction (Salimans and Ho 2022, arXiv 2202.00512). Timesteps are those of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import vocabulary
+from ..training.autoencoder import Autoencoder
 from ..training.text_to_image import Noising, TextToImage
 
-STEPS, CFG = 20, 3.5
+STEPS, CFG, BATCH = 20, 2.0, 32
 Adapter = Callable[[Tensor], Any]  # features of a batch -> the host's attn2 replacements
 
 
@@ -27,6 +28,26 @@ class Following:
     adapter: Adapter
     seen: Tensor
     nothing: Tensor
+
+    def rows(self, index: Tensor) -> Following:
+        return replace(self, seen=self.seen[index], nothing=self.nothing[index])
+
+
+@torch.no_grad()
+def draw(
+    base: TextToImage,
+    autoencoder: Autoencoder,
+    prompts: list[str],
+    noise: Tensor,
+    following: Following | None = None,
+) -> Tensor:
+    """Pictures (n, 3, h, w) in [0, 1] of the prompts, a batch at a time."""
+    parts: list[Tensor] = []
+    for rows in torch.arange(len(prompts)).split(BATCH):
+        part = None if following is None else following.rows(rows)
+        latents = sample(base, [prompts[row] for row in rows.tolist()], noise[rows], part)
+        parts.append(autoencoder.decode(latents).clamp(0, 1))
+    return torch.cat(parts)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ from ..text_encoder import WIDTH
 from .latents import Pool
 from .run import Recipe, Run
 from .seen import Seen, look_once
-from .shipped import load_image_encoder
+from .shipped import ADAPTER, load_image_encoder
 from .text_to_image import Noising, TextToImage, caption_ids, stratified_timesteps
 
 RECIPE = Recipe(
@@ -45,6 +46,13 @@ KEEP_CAPTION = 0.5  # captions with more parts left out make the picture speak (
 
 def build(unet: nn.Module) -> TrainableAdapter:
     return TrainableAdapter(unet, LinearConfig(VISION_CONFIG["projection_dim"], TOKENS, WIDTH))
+
+
+def load(weights: Path, base: TextToImage) -> TrainableAdapter:
+    """That of a folder of weights, whose base is given."""
+    model = build(base.unet)
+    model.go_on_from({name: tensor.float() for name, tensor in load_file(weights / ADAPTER).items()})
+    return model
 
 
 def adapter_loss(

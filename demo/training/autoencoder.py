@@ -17,7 +17,6 @@ from .. import world
 from .run import Recipe, Run
 
 RECIPE = Recipe(samples=120_000, batch=16, learning_rate=2e-3, seed=11)
-CONTINUED = Recipe(samples=72_000, batch=16, learning_rate=1e-3, decay_from=0.2, ema=0.998, seed=12)
 LATENT_CHANNELS = 4
 WIDTHS = (16, 32, 48, 64)  # from full resolution to an eighth
 BLOCKS = (1, 1, 1, 2)
@@ -112,15 +111,12 @@ def psnr(model: Autoencoder, pictures: Tensor) -> Tensor:
     return -10 * (restored - pictures).square().mean(dim=(1, 2, 3)).log10()
 
 
-def train(folder: Path, earlier: Autoencoder | None = None) -> Autoencoder:
-    """Trains (or loads, when it is finished) the narrow autoencoder, or goes on with an earlier one."""
-    recipe = RECIPE if earlier is None else CONTINUED
-    torch.manual_seed(recipe.seed)
+def train(folder: Path) -> Autoencoder:
+    """Trains (or loads, when it is finished) the narrow autoencoder."""
+    torch.manual_seed(RECIPE.seed)
     model: Autoencoder = Autoencoder().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    if earlier is not None:
-        model.load_state_dict(earlier.state_dict())
-    run = Run("autoencoder", recipe, model, folder)
-    if run.step * recipe.batch < recipe.samples:
+    run = Run("autoencoder", RECIPE, model, folder)
+    if run.step * RECIPE.batch < RECIPE.samples:
         pool = picture_pool(POOL, torch.Generator().manual_seed(1))
         held_out = world.render(world.sample_styled_scenes(48, torch.Generator().manual_seed(2)))
         run.train(

@@ -25,7 +25,7 @@ from .run import Recipe, Run
 from .text_to_image import TextToImage
 
 RECIPE = Recipe(
-    samples=9_600,
+    samples=24_000,
     batch=16,
     learning_rate=2e-3,
     weight_decay=0.01,

@@ -12,6 +12,7 @@ from ...ip_adapter.recognition.variant import KIND_METADATA
 from ...ip_adapter.spec import Kind
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ..files import FACE_PACK
+from ..judge import JUDGE
 from . import (
     adapter,
     autoencoder,
@@ -29,7 +30,7 @@ from . import (
     with_pictures,
 )
 from .run import Recipe, save_weights
-from .shipped import CHECKPOINT, IMAGE_ENCODER
+from .shipped import ADAPTER, CHECKPOINT, IMAGE_ENCODER
 
 LICENCE = "Apache-2.0, trained from nothing but the renderer in demo/world.py"
 
@@ -38,17 +39,27 @@ def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def _recipes(earlier: Path | None, *stages: tuple[str, Recipe, Recipe]) -> dict[str, Recipe]:
-    """By name, of the stages (name, recipe from nothing, recipe for going on) the recipe that was used."""
-    return {name: first if earlier is None else continued for name, first, continued in stages}
+FROM_NOTHING = {
+    "autoencoder": autoencoder.RECIPE,
+    "text_to_image": text_to_image.RECIPE,
+    "first_adapter": adapter.RECIPE,
+    "with_pictures": with_pictures.RECIPE,
+}
 
 
-def _earlier_facts(earlier: Path | None) -> dict[str, str]:
-    """How the weights that a training went on with were made, from their file's metadata."""
+def _base_recipes(earlier: Path | None) -> dict[str, Recipe]:
+    """Of the stages that the base went through since an earlier version's weights, or since nothing."""
+    return {"with_pictures": with_pictures.CONTINUED} if earlier else FROM_NOTHING
+
+
+def _facts(earlier: Path | None, name: str) -> dict[str, str]:
+    """Licence, and how the weights that a training went on with were made, from their file's metadata."""
+    facts = {"licence": LICENCE}
     if earlier is None:
-        return {}
-    with safe_open(earlier, "pt") as content:
-        return {f"earlier.{name}": value for name, value in content.metadata().items() if name.startswith("recipe.")}
+        return facts
+    with safe_open(earlier / name, "pt") as content:
+        known = content.metadata()
+    return facts | {f"earlier.{key}": value for key, value in known.items() if key.startswith(("recipe.", "earlier."))}
 
 
 def export_base(
@@ -60,31 +71,17 @@ def export_base(
         | _prefixed("cond_stage_model.clip_demo.transformer.", model.text.state_dict())
         | _prefixed("first_stage_model.", autoencoder.stock_state_dict(vae))
     )
-    recipes = _recipes(
-        earlier,
-        ("autoencoder", autoencoder.RECIPE, autoencoder.CONTINUED),
-        ("text_to_image", text_to_image.RECIPE, text_to_image.CONTINUED),
-        ("first_adapter", adapter.RECIPE, adapter.RECIPE),
-        ("with_pictures", with_pictures.RECIPE, with_pictures.RECIPE),
-    )
-    facts = {"licence": LICENCE, **_earlier_facts(earlier)}
-    save_weights(target / CHECKPOINT, tensors, recipes.items(), **facts)
+    save_weights(target / CHECKPOINT, tensors, _base_recipes(earlier).items(), **_facts(earlier, CHECKPOINT))
 
 
-def export_image_encoder(target: Path, model: nn.Module, earlier: Path | None = None) -> None:
-    recipes = _recipes(
-        earlier,
-        ("teacher", classifier.TEACHER, classifier.TEACHER),
-        ("image_encoder", image_encoder.RECIPE, image_encoder.CONTINUED),
-    )
-    facts = {"licence": LICENCE, **_earlier_facts(earlier)}
-    save_weights(target / IMAGE_ENCODER, model.state_dict(), recipes.items(), **facts)
+def export_image_encoder(target: Path, model: nn.Module) -> None:
+    recipes = {"teacher": classifier.TEACHER, "image_encoder": image_encoder.RECIPE}
+    save_weights(target / IMAGE_ENCODER, model.state_dict(), recipes.items(), licence=LICENCE)
 
 
-def export_adapter(target: Path, model: TrainableAdapter) -> None:
-    recipes = {"first_adapter": adapter.RECIPE, "with_pictures": with_pictures.RECIPE, "adapter": adapter.CONTINUED}
-    tensors = model.published()
-    save_weights(target / "demo_ip_adapter.safetensors", tensors, recipes.items(), licence=LICENCE)
+def export_adapter(target: Path, model: TrainableAdapter, earlier: Path | None = None) -> None:
+    recipes = _base_recipes(earlier) | {"adapter": adapter.CONTINUED}
+    save_weights(target / ADAPTER, model.published(), recipes.items(), **_facts(earlier, ADAPTER))
 
 
 def export_plus_adapter(target: Path, model: TrainableAdapter) -> None:
@@ -132,4 +129,4 @@ def export_face_adapter(target: Path, model: face_adapter.TrainableFaceAdapter) 
 
 
 def export_judge(target: Path, model: nn.Module) -> None:
-    save_weights(target / "demo_judge.safetensors", model.state_dict(), [("judge", classifier.JUDGE)], licence=LICENCE)
+    save_weights(target / JUDGE, model.state_dict(), [("judge", classifier.JUDGE)], licence=LICENCE)

@@ -32,7 +32,7 @@ from .run import Recipe, Run
 from .text_to_image import TextToImage
 
 RECIPE = Recipe(
-    samples=8_000,
+    samples=16_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +23,6 @@ RECIPE = Recipe(
     decay_from=0.5,
     seed=31,
 )
-CONTINUED = replace(RECIPE, samples=144_000, decay_from=0.3, seed=32)
 _MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # of CLIP's preprocessing
 _STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 
@@ -34,12 +32,11 @@ def embeddings(model: nn.Module, pictures: Tensor) -> Tensor:
     return model(pixel_values=(pictures - _MEAN) / _STD)[2]
 
 
-def train(folder: Path, teacher: AttributeClassifier, earlier: nn.Module | None = None) -> nn.Module:
+def train(folder: Path, teacher: AttributeClassifier) -> nn.Module:
     """Distils the teacher: squared error to its embedding and half the cross-entropy under its heads."""
-    recipe = RECIPE if earlier is None else CONTINUED
-    torch.manual_seed(recipe.seed)
-    model = build_image_encoder() if earlier is None else earlier
-    run = Run("image_encoder", recipe, model, folder)
+    torch.manual_seed(RECIPE.seed)
+    model = build_image_encoder()
+    run = Run("image_encoder", RECIPE, model, folder)
     held_out = labelled_pictures(512, torch.Generator().manual_seed(3))
     teacher.requires_grad_(False)
 

@@ -23,7 +23,7 @@ from .shipped import load_image_encoder
 from .text_to_image import TextToImage
 
 RECIPE = Recipe(
-    samples=16_000,
+    samples=24_000,
     batch=32,
     learning_rate=1e-3,
     weight_decay=0.01,

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import comfy.clip_vision
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...ip_adapter.host.encode import HostEncoder
 from .. import clip_vision
 from ..files import WEIGHTS
 from .autoencoder import Autoencoder, from_stock
-from .host_classes import build_image_encoder
 from .text_to_image import TextToImage
 
-CHECKPOINT, IMAGE_ENCODER = "demo_checkpoint.safetensors", "demo_clip_vision.safetensors"
+CHECKPOINT = "demo_checkpoint.safetensors"
+IMAGE_ENCODER, ADAPTER = "demo_clip_vision.safetensors", "demo_ip_adapter.safetensors"
 _UNET, _TEXT, _AUTOENCODER = "model.diffusion_model.", "cond_stage_model.clip_demo.transformer.", "first_stage_model."
 
 
@@ -31,12 +31,6 @@ def load_base(weights: Path = WEIGHTS) -> tuple[TextToImage, Autoencoder]:
     model.unet.load_state_dict(_part(tensors, _UNET))
     model.text.load_state_dict(_part(tensors, _TEXT))
     return model.eval(), from_stock(_part(tensors, _AUTOENCODER))
-
-
-def load_trainable_image_encoder(weights: Path = WEIGHTS) -> nn.Module:
-    model = build_image_encoder()
-    model.load_state_dict({name: value.float() for name, value in load_file(weights / IMAGE_ENCODER).items()})
-    return model
 
 
 def load_image_encoder(weights: Path = WEIGHTS) -> HostEncoder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ import torch
 from torch import nn
 
 from ...ip_adapter.training.trainable import TrainableAdapter
-from ..files import WEIGHTS
-from ..judge import AttributeClassifier
+from ..files import FACE_PACK, WEIGHTS
+from ..judge import JUDGE, AttributeClassifier
 from . import (
     adapter,
     autoencoder,
@@ -40,22 +41,31 @@ from .face_networks import Recogniser
 
 @dataclass(frozen=True)
 class Work:
-    """Where a training keeps its checkpoints, and the weights of an earlier version that it goes on with."""
+    """Where a training keeps its checkpoints, and the weights of an earlier version that it goes on with.
+
+    Base and adapter go on together; what stands on them is trained anew, and what doesn't is taken as it is.
+    """
 
     folder: Path
     earlier: Path | None = None
 
-    def started_from(self, name: str) -> Path | None:
-        """The earlier version of a file of weights, if there is one."""
-        return None if self.earlier is None else self.earlier / name
+    def took(self, name: str) -> bool:
+        """Whether a file or folder of weights comes from the earlier version, where it then lies now."""
+        if self.earlier is None:
+            return False
+        source, target = self.earlier / name, WEIGHTS / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, target)
+        return True
 
 
 _Stage = Callable[[Work], object]
 
 
 def _autoencoder(work: Work) -> autoencoder.Autoencoder:
-    earlier = None if work.earlier is None else shipped.load_base(work.earlier)[1]
-    return autoencoder.train(work.folder, earlier)
+    return shipped.load_base(work.earlier)[1] if work.earlier else autoencoder.train(work.folder)
 
 
 def _teacher(work: Work) -> AttributeClassifier:
@@ -67,8 +77,7 @@ def _judge(work: Work) -> AttributeClassifier:
 
 
 def _image_encoder(work: Work) -> nn.Module:
-    earlier = None if work.earlier is None else shipped.load_trainable_image_encoder(work.earlier)
-    return image_encoder.train(work.folder, _teacher(work), earlier)
+    return image_encoder.train(work.folder, _teacher(work))
 
 
 def _pool(work: Work) -> latents.Pool:
@@ -76,8 +85,7 @@ def _pool(work: Work) -> latents.Pool:
 
 
 def _text_to_image(work: Work) -> text_to_image.TextToImage:
-    earlier = None if work.earlier is None else shipped.load_base(work.earlier)[0]
-    return text_to_image.train(work.folder, _pool(work), earlier)
+    return text_to_image.train(work.folder, _pool(work))
 
 
 def _first_adapter(work: Work) -> TrainableAdapter:
@@ -85,7 +93,11 @@ def _first_adapter(work: Work) -> TrainableAdapter:
 
 
 def _with_pictures(work: Work) -> with_pictures.Together:
-    return with_pictures.train(work.folder, _text_to_image(work), _first_adapter(work), _pool(work))
+    if work.earlier is None:
+        return with_pictures.train(work.folder, _text_to_image(work), _first_adapter(work), _pool(work))
+    base = shipped.load_base(work.earlier)[0]
+    earlier = adapter.load(work.earlier, base)
+    return with_pictures.train(work.folder, base, earlier, _pool(work), with_pictures.CONTINUED)
 
 
 def _base(work: Work) -> text_to_image.TextToImage:
@@ -132,19 +144,25 @@ def _face_adapter(work: Work) -> face_adapter.TrainableFaceAdapter:
 
 def _export_image_encoder(work: Work) -> None:
     """Adapters read pictures through the exported file, as users do."""
-    export.export_image_encoder(WEIGHTS, _image_encoder(work), work.started_from(export.IMAGE_ENCODER))
+    if not work.took(shipped.IMAGE_ENCODER):
+        export.export_image_encoder(WEIGHTS, _image_encoder(work))
 
 
 def _export(work: Work) -> None:
-    export.export_judge(WEIGHTS, _judge(work))
+    if not work.took(JUDGE):
+        export.export_judge(WEIGHTS, _judge(work))
     _export_image_encoder(work)
-    export.export_base(WEIGHTS, _base(work), _autoencoder(work), work.started_from(export.CHECKPOINT))
-    export.export_adapter(WEIGHTS, _adapter(work))
+    _export_base(work)
     _export_plus(work)
     _export_control(work)
     _export_sibling(work)
     _export_face_pack(work)
     _export_face_adapter(work)
+
+
+def _export_base(work: Work) -> None:
+    export.export_base(WEIGHTS, _base(work), _autoencoder(work), work.earlier)
+    export.export_adapter(WEIGHTS, _adapter(work), work.earlier)
 
 
 def _export_plus(work: Work) -> None:
@@ -163,7 +181,8 @@ def _export_sibling(work: Work) -> None:
 
 def _export_face_pack(work: Work) -> None:
     """The adapter reads faces through the exported files, as users do."""
-    export.export_face_pack(WEIGHTS, _face_detector(work), _face_recogniser(work))
+    if not work.took(str(FACE_PACK)):
+        export.export_face_pack(WEIGHTS, _face_detector(work), _face_recogniser(work))
 
 
 def _export_face_adapter(work: Work) -> None:
@@ -180,6 +199,7 @@ STAGES: dict[str, _Stage] = {
     "first_adapter": _first_adapter,
     "with_pictures": _with_pictures,
     "adapter": _adapter,
+    "export_base": _export_base,
     "plus_adapter": _plus_adapter,
     "export_plus": _export_plus,
     "control_lora": _control_lora,
@@ -202,7 +222,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="run.py demo-weights", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--folder", type=Path, required=True, help="where checkpoints are kept")
-    parser.add_argument("--earlier", type=Path, help="a folder with the weights of an earlier version to go on with")
+    parser.add_argument(
+        "--earlier",
+        type=Path,
+        help="weights of an earlier version to go on with",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="how many processes train together")
     parser.add_argument("--rank", type=int, default=0, help="which of them this one is, from 0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,7 +26,6 @@ RECIPE = Recipe(
     ema=0.999,
     seed=51,
 )
-CONTINUED = replace(RECIPE, samples=160_000, learning_rate=1.2e-3, decay_from=0.45, seed=52)
 TIMESTEPS, TIMESTEP_SHARES = (0, 200, 750, 1000), (0.15, 0.70, 0.15)
 KEEP, EMPTY = 0.88, 0.10  # chance that a part of a caption stays; chance that there is no caption
 
@@ -65,7 +63,7 @@ def stratified_timesteps(count: int, generator: torch.Generator) -> Tensor:
 
 
 def caption_ids(
-    labels: Tensor, generator: torch.Generator, keep: float | Tensor = KEEP, empty: float = EMPTY
+    labels: Tensor, generator: torch.Generator, keep: float | Tensor = KEEP, empty: float | Tensor = EMPTY
 ) -> Tensor:
     """Token ids (n, 16) of captions with parts left out at random."""
     kept = (torch.rand(labels.shape, generator=generator) < keep) & (
@@ -86,13 +84,10 @@ class TextToImage(nn.Module):
         return self.unet(noisy, timesteps.float(), context=context, **options)
 
 
-def train(folder: Path, pool: Pool, earlier: TextToImage | None = None) -> TextToImage:
-    recipe = RECIPE if earlier is None else CONTINUED
-    torch.manual_seed(recipe.seed)
+def train(folder: Path, pool: Pool) -> TextToImage:
+    torch.manual_seed(RECIPE.seed)
     model, noising = TextToImage(), Noising()
-    if earlier is not None:
-        model.load_state_dict(earlier.state_dict())
-    run = Run("text_to_image", recipe, model, folder)
+    run = Run("text_to_image", RECIPE, model, folder)
 
     def loss() -> Tensor:
         rows, latents = pool.batch(run.batch, run.generator)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from ip_adapter_nodes.demo import world
-from ip_adapter_nodes.demo.judge import load_judge, read_labels
-from ip_adapter_nodes.demo.outline import object_masks
+from ip_adapter_nodes.demo.judge import load_judge, read_labels, read_objects
+from ip_adapter_nodes.demo.outline import intersection_over_union
 from ip_adapter_nodes.launcher.client import pictures
 from ip_adapter_nodes.launcher.host import Host
 from ip_adapter_nodes.launcher.serving import running_server
@@ -104,11 +104,12 @@ def read():
 def overlap():
     """A function from two pictures to the intersection over union of their objects, where they are."""
 
-    def shared(one, other):
-        first, second = (object_masks(picture).bool() for picture in (one, other))
-        return ((first & second).sum() / (first | second).sum()).item()
+    judge = load_judge()
 
-    return shared
+    def places(one, other):
+        return intersection_over_union(read_objects(judge, one), read_objects(judge, other)).item()
+
+    return places
 
 
 @pytest.fixture(scope="session")

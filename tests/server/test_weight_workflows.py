@@ -25,7 +25,10 @@ def reference(read, shipped):
 def test_the_reference_comes_through_with_the_weight(draw, read, demo_graph, reference):
     graph = demo_graph("14_weight")
     low, middle, high = (read(draw(only(graph, f"weight_{weight}")))[0] for weight in (0.3, 0.6, 1.0))
-    assert looks(high) == looks(middle) == looks(reference) != looks(low)
+    (none,) = read(draw(only(demo_graph("14_weight", **{"ApplyIPAdapter.weight": 0.0}), "weight_0.3")))
+    assert looks(high) == looks(middle) == looks(low) == looks(reference) != looks(none)
+    assert none["shape"] == low["shape"] == "heart"
+    assert high["shape"] == reference["shape"]
 
 
 def test_two_adapters_share_one_image_prompt(draw, read, demo_graph, reference):

@@ -26,7 +26,8 @@ OPEN = (
 )
 # Newer frontends mark a node whose file is not here, as they should: the workflows name published files.
 PROBLEMS = """() => {
-    const values = widget => typeof widget.options?.values === 'function' ? widget.options.values() : widget.options?.values
+    const called = values => typeof values === 'function' ? values() : values
+    const values = widget => called(widget.options?.values)
     const misses = node => (node.widgets ?? []).some(w => values(w) && !values(w).includes(w.value))
     return window.app.graph._nodes.filter(
         n => n.has_errors && !misses(n) || !n.constructor.nodeData && !n.isVirtualNode).map(n => n.type) }"""

@@ -1,0 +1,70 @@
+"""Draws the thumbnails of the shipped workflows on the demonstration family, each on a real server.
+
+`python3 launcher/bootstrap.py COMFYUI demo.thumbnails [NAME ...]`, where COMFYUI is a ComfyUI's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import folder_paths
+from PIL import Image
+
+from ..launcher.client import pictures
+from ..launcher.demo_workflows import demo_table
+from ..launcher.host import Host
+from ..launcher.server import Server
+from ..launcher.serving import running_server
+from ..launcher.workflow import Graph, convert, substitute
+
+ROOT = Path(__file__).resolve().parent.parent
+HEIGHT, WIDTH, LIMIT = 256, 768, 20_000  # at most; the limit in bytes
+WITH_PREVIEW = {"18_layer_table", "29_train_an_adapter"}  # whose previews say what they are about
+
+
+def _shown(server: Server, graph: Graph, previews: bool) -> list[Image.Image]:
+    """What the graph saves, and what it previews where that is wanted, in the order of their nodes."""
+    kinds = {"SaveImage", "PreviewImage"} if previews else {"SaveImage"}
+    made = [picture for picture in pictures(server.run(graph)) if graph[picture.node]["class_type"] in kinds]
+    made.sort(key=lambda picture: (picture.kind, picture.filename))
+    return [Image.open(io.BytesIO(server.fetch(picture))).convert("RGB") for picture in made]
+
+
+def _row(shown: list[Image.Image]) -> Image.Image:
+    """Side by side, all as high as the highest may be."""
+    height = min(HEIGHT, *(picture.height * 2 for picture in shown))
+    height = min(height, int(WIDTH / sum(picture.width / picture.height for picture in shown)))
+    scaled = [picture.resize((round(picture.width * height / picture.height), height)) for picture in shown]
+    row, left = Image.new("RGB", (sum(picture.width for picture in scaled), height)), 0
+    for picture in scaled:
+        row.paste(picture, (left, 0))
+        left += picture.width
+    return row
+
+
+def _save(picture: Image.Image, file: Path) -> None:
+    """As good as the limit allows."""
+    for quality in range(90, 20, -10):
+        picture.save(file, quality=quality)
+        if file.stat().st_size < LIMIT:
+            return
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes them beside the workflows, those of all or of the named ones."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="of workflows, without .json")
+    names = parser.parse_args(arguments).names or sorted(file.stem for file in (ROOT / "workflows").glob("*.json"))
+    host = Host(Path(folder_paths.base_path), sys.executable)
+    with tempfile.TemporaryDirectory() as cache, running_server(host, ROOT, Path(cache)) as server:
+        info = server.object_info()
+        for name in names:
+            saved = json.loads((ROOT / "workflows" / f"{name}.json").read_text("utf-8"))
+            graph = substitute(convert(saved, info), demo_table(name))
+            _save(_row(_shown(server, graph, name in WITH_PREVIEW)), ROOT / "workflows" / f"{name}.jpg")
