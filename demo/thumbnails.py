@@ -24,7 +24,8 @@ from ..launcher.serving import running_server
 from ..launcher.workflow import Graph, convert, substitute
 
 ROOT = Path(__file__).resolve().parent.parent
-HEIGHT, WIDTH, LIMIT = 256, 768, 20_000  # at most; the limit in bytes
+HEIGHT, WIDTH, LIMIT = 256, 768, 20_000  # of one row, at most; the limit in bytes
+COLUMNS = 4
 WITH_PREVIEW = {"18_layer_table", "29_train_an_adapter"}  # whose previews say what they are about
 
 
@@ -32,28 +33,40 @@ def _shown(server: Server, graph: Graph, previews: bool) -> list[Image.Image]:
     """What the graph saves, and what it previews where that is wanted, in the order of their nodes."""
     kinds = {"SaveImage", "PreviewImage"} if previews else {"SaveImage"}
     made = [picture for picture in pictures(server.run(graph)) if graph[picture.node]["class_type"] in kinds]
-    made.sort(key=lambda picture: (picture.kind, picture.filename))
+    made.sort(key=lambda picture: (picture.kind, list(graph).index(picture.node), picture.filename))
     return [Image.open(io.BytesIO(server.fetch(picture))).convert("RGB") for picture in made]
 
 
-def _row(shown: list[Image.Image]) -> Image.Image:
-    """Side by side, all as high as the highest may be."""
-    height = min(HEIGHT, *(picture.height * 2 for picture in shown))
-    height = min(height, int(WIDTH / sum(picture.width / picture.height for picture in shown)))
-    scaled = [picture.resize((round(picture.width * height / picture.height), height)) for picture in shown]
-    row, left = Image.new("RGB", (sum(picture.width for picture in scaled), height)), 0
-    for picture in scaled:
-        row.paste(picture, (left, 0))
-        left += picture.width
+def _row(shown: list[Image.Image], width: int) -> Image.Image:
+    """Side by side, all of one height, together as wide as is said."""
+    height = round(width / sum(picture.width / picture.height for picture in shown))
+    row, left = Image.new("RGB", (width, height), "white"), 0
+    for picture in shown:
+        scaled = picture.resize((round(picture.width * height / picture.height), height))
+        row.paste(scaled, (left, 0))
+        left += scaled.width
     return row
 
 
+def _sheet(shown: list[Image.Image]) -> Image.Image:
+    """In rows of at most COLUMNS, each as wide as the others."""
+    rows = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)]
+    width = min(WIDTH, round(HEIGHT * sum(picture.width / picture.height for picture in rows[0])))
+    strips = [_row(row, width) for row in rows]
+    sheet, top = Image.new("RGB", (width, sum(strip.height for strip in strips))), 0
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height
+    return sheet
+
+
 def _save(picture: Image.Image, file: Path) -> None:
-    """As good as the limit allows."""
-    for quality in range(90, 20, -10):
-        picture.save(file, quality=quality)
-        if file.stat().st_size < LIMIT:
-            return
+    """As large and as good as the limit allows."""
+    for shrunk in (picture, picture.reduce(2), picture.reduce(3)):
+        for quality in (90, 80, 70, 60, 50):
+            shrunk.save(file, quality=quality)
+            if file.stat().st_size < LIMIT:
+                return
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -67,4 +80,4 @@ def main(arguments: Sequence[str]) -> None:
         for name in names:
             saved = json.loads((ROOT / "workflows" / f"{name}.json").read_text("utf-8"))
             graph = substitute(convert(saved, info), demo_table(name))
-            _save(_row(_shown(server, graph, name in WITH_PREVIEW)), ROOT / "workflows" / f"{name}.jpg")
+            _save(_sheet(_shown(server, graph, name in WITH_PREVIEW)), ROOT / "workflows" / f"{name}.jpg")

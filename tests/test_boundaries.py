@@ -33,6 +33,7 @@ RULES = {
     "run.py": ({"launcher"}, set()),
     "docs": (set(), set()),
     "demo": ({"nodes", "ip_adapter", "models"}, None),
+    "demo/thumbnails.py": ({"launcher"}, None),  # workflows are drawn by a server
     "benchmarks": ({"nodes", "ip_adapter", "models", "launcher"}, None),
     "__init__.py": ({"nodes"}, set()),
 }

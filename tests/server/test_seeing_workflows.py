@@ -73,11 +73,11 @@ def cells(sheet, rows, columns):
 def test_a_sweep_shows_more_of_the_reference_with_more_weight(draw, demo_graph, shipped):
     (sheet,) = draw(demo_graph(SWEEP))
     (reference,) = shipped("reference.png")
-    assert sheet.shape == (3, BAND + 2 * (BAND + CELL) + GAP, 3 * (CELL + GAP) + GAP)
-    linear, weak = cells(sheet, 2, 3)
+    assert sheet.shape == (3, BAND + 3 * (BAND + CELL) + GAP, 3 * (CELL + GAP) + GAP)
+    linear, weak, style = cells(sheet, 3, 3)
     away = [distance(cell, reference) for cell in linear]
     assert away[0] > 2 * away[1] > 2 * away[2]
-    assert (weak[0] - linear[0]).abs().max() == 0
+    assert (weak[0] - linear[0]).abs().max() == (style[0] - linear[0]).abs().max() == 0
     assert distance(weak[2], reference) > 2 * away[2]
 
 
@@ -86,7 +86,7 @@ def test_every_row_and_column_of_a_sweep_has_its_label(draw, demo_graph):
     dark = sheet.mean(dim=0) < 0.5
     for column in range(3):
         assert dark[:BAND, (CELL + GAP) * column :][:, :CELL].any()
-    for row in range(2):
+    for row in range(3):
         assert dark[BAND + (BAND + CELL) * row :][:BAND].any()
 
 
