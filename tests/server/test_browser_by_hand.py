@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from server_support.page import AS_PROMPT, FIT, OPEN, RUN, SET_WIDGETS, SHOWN, needs_browser, settle
+from waiting import HANG
 
 pytestmark = needs_browser
 
 NAME = "01_first_image_prompt"
 PLACE = [440, 560]  # in the workflow, where nothing stands once the node is taken out
+IN_THE_NODE = [590, 560]  # once it stands there: newer frontends hold a node by the middle of its top
+HELD = "() => (window.app.canvas.state?.ghostNodeId ?? null) !== null"
 REMOVE = """types => { for (const type of types) {
     const node = window.app.graph._nodes.find(n => n.type === type); window.app.graph.remove(node) } }"""
 ON_SCREEN = """place => { const canvas = window.app.canvas, box = canvas.canvas.getBoundingClientRect()
@@ -22,8 +25,9 @@ WIDGET = """([type, name]) => { const node = window.app.graph._nodes.find(n => n
     return [node.pos[0] + node.size[0] / 2, node.pos[1] + (widget.last_y ?? widget.y) + 10] }"""
 TYPING = "document.activeElement instanceof HTMLInputElement"
 # Of a list below an input, what Enter would take, as assistive technology is told.
-OFFERED = """text => document.getElementById(document.activeElement.getAttribute('aria-activedescendant') ?? '')
-    ?.textContent.includes(text)"""
+OFFERED = """text => { const of = name => document.getElementById(document.activeElement.getAttribute(name) ?? '')
+    const taken = of('aria-activedescendant') ?? of('aria-controls')?.querySelector('[aria-selected=true]')
+    return taken?.textContent.includes(text) }"""
 TEMPLATES = "() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')"
 THUMBNAILS = "() => [...document.querySelectorAll('[role=dialog] img')].filter(one => one.naturalWidth).length"
 
@@ -53,17 +57,31 @@ def drag(page, start, end):
     page.mouse.up()
 
 
+def open_search(page):
+    """Two clicks that a busy machine sees too far apart are no double click, so they are made again."""
+    from playwright.sync_api import TimeoutError as TooLong
+
+    for _ in range(HANG // 5):
+        page.mouse.dblclick(*page.evaluate(ON_SCREEN, PLACE))
+        try:
+            return page.wait_for_function(TYPING, timeout=5_000)
+        except TooLong:
+            continue
+    raise AssertionError("The search box did not open.")
+
+
 def test_a_node_is_found_connected_changed_and_run(with_a_gap, keep, server):
     page = with_a_gap
     server.request("/free", {"unload_models": True, "free_memory": True})  # what is cached has nothing to say
-    page.mouse.dblclick(*page.evaluate(ON_SCREEN, PLACE))
-    page.wait_for_function(TYPING)
+    open_search(page)
     page.keyboard.type("encode image prompt", delay=20)
     page.wait_for_function(OFFERED, arg="Encode Image Prompt")
     keep("by_hand_search")
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.app.graph._nodes.some(n => n.type === 'EncodeImagePrompt')")
     page.wait_for_function(f"!({TYPING})")  # the node follows the mouse until the search box has closed
+    if page.evaluate(HELD):  # in newer frontends until it is put down, too
+        page.mouse.click(*page.evaluate(ON_SCREEN, IN_THE_NODE))
     settle(page)
     drag(page, ["CLIPVisionLoader", "outputs", "CLIP_VISION"], ["EncodeImagePrompt", "inputs", "clip_vision"])
     drag(page, ["LoadImage", "outputs", "IMAGE"], ["EncodeImagePrompt", "inputs", "image"])
