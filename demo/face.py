@@ -1,7 +1,7 @@
 """What stands for a face in the demo world, whose model draws none: the object, with five points fixed to it.
 
-Who somebody is, is then the object's shape, colour and texture; background, place, size, angle and pattern phase are
-what differs between photographs of one person.
+Who somebody is, is then the object's shape, colour and texture; background, place, size and angle are what
+differs between photographs of one person.
 """
 
 from __future__ import annotations

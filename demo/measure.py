@@ -155,7 +155,7 @@ def _write(drawn: Drawn, scenes: world.Scenes, options: argparse.Namespace, minu
     references, folder = world.render(scenes), options.output
     conflict = [drawn[f"conflict {weight}"] for weight in WEIGHT_STEPS]
     grid([references, drawn["text"], drawn["picture"]], 12).save(folder / "text_and_picture_alone.png")
-    grid([references, drawn["picture"], *conflict], 8).save(folder / "weight_against_text.png")
+    grid([references, drawn["picture"], *conflict], min(8, len(conflict[0]))).save(folder / "weight_against_text.png")
     note = f"{len(scenes)} held-out cases; agreement in %, outline as overlap. Drawn in {minutes:.1f} minutes."
     text = f"{note}\n\n{tables(load_judge(options.weights), drawn, scenes)}\n"
     (folder / "results.md").write_text(text, encoding="utf-8")
@@ -192,6 +192,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that draw at the same time")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if min(options.cases, options.curve_cases) < options.workers:
+        parser.error(
+            "expected at least one case and one of --curve-cases for each of --workers; give more, or --workers 1"
+        )
     options.output.mkdir(parents=True, exist_ok=True)
     if options.worker is None:
         started = time.monotonic()

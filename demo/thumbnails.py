@@ -30,7 +30,7 @@ WITH_PREVIEW = {"18_layer_table", "29_train_an_adapter"}  # whose previews say w
 
 
 def _shown(server: Server, graph: Graph, previews: bool) -> list[Image.Image]:
-    """What the graph saves, and what it previews where that is wanted, in the order of their nodes."""
+    """What the graph saves, then what it previews where that is wanted, each in the order of their nodes."""
     kinds = {"SaveImage", "PreviewImage"} if previews else {"SaveImage"}
     made = [picture for picture in pictures(server.run(graph)) if graph[picture.node]["class_type"] in kinds]
     made.sort(key=lambda picture: (picture.kind, list(graph).index(picture.node), picture.filename))
@@ -67,6 +67,7 @@ def _save(picture: Image.Image, file: Path) -> None:
             shrunk.save(file, quality=quality)
             if file.stat().st_size < LIMIT:
                 return
+    raise ValueError(f"{file} has {file.stat().st_size} bytes, more than {LIMIT}, however small it is drawn.")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
-"""The demo world: scenes of one flat object on a plain background, and the pictures and captions of such scenes.
+"""The demo world: scenes of one object on a background, and the pictures and captions of such scenes.
 
 A scene has four attributes that words can name (shape, colour, texture, background), looks that no word names
-(`looks.py`), and some that vary without being asked for (place, size, angle, pattern phase, shade). Pictures are drawn
-from signed distances, so edges are antialiased at every size.
+(`looks.py`), and some that vary without being asked for (place, size, angle, shade, and a little where stripes and dots
+lie). Pictures are drawn from signed distances, so edges are antialiased at every size.
 """
 
 from __future__ import annotations

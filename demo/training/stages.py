@@ -217,21 +217,40 @@ STAGES: dict[str, _Stage] = {
 }
 
 
+# What does not stand on the base: with an earlier version there is nothing to train.
+TAKEN_AS_THEY_ARE = {
+    "autoencoder",
+    "teacher",
+    "judge",
+    "image_encoder",
+    "text_to_image",
+    "first_adapter",
+    "face_detector",
+    "face_recogniser",
+}
+
+
 def main(arguments: Sequence[str]) -> None:
     """Runs one stage, and before it whatever it needs that is not finished."""
     parser = argparse.ArgumentParser(prog="run.py demo-weights", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--folder", type=Path, required=True, help="where checkpoints are kept")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="where checkpoints are kept; a new one for every version"
+    )
     parser.add_argument(
         "--earlier",
         type=Path,
-        help="weights of an earlier version to go on with",
+        help="a copy of the weights to go on with",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="how many processes train together")
     parser.add_argument("--rank", type=int, default=0, help="which of them this one is, from 0")
     parser.add_argument("--meet", type=Path, default=Path("meeting-point"), help="a new file where they meet")
     options = parser.parse_args(arguments)
+    if options.earlier and options.earlier.resolve() == WEIGHTS.resolve():
+        parser.error(f"--earlier: expected a copy, got {WEIGHTS}, which the stages write to. Copy it first.")
+    if options.earlier and options.stage in TAKEN_AS_THEY_ARE:
+        parser.error(f"--earlier takes what {options.stage} makes as it is. Leave out one of the two.")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)  # the host sets it up, too
     options.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)

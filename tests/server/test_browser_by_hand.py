@@ -61,7 +61,7 @@ def open_search(page):
     """Two clicks that a busy machine sees too far apart are no double click, so they are made again."""
     from playwright.sync_api import TimeoutError as TooLong
 
-    for _ in range(HANG // 5):
+    for _ in range(int(HANG) // 5):
         page.mouse.dblclick(*page.evaluate(ON_SCREEN, PLACE))
         try:
             return page.wait_for_function(TYPING, timeout=5_000)

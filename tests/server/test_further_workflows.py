@@ -83,7 +83,8 @@ def test_image_to_image_keeps_the_structure_and_takes_the_colour(draw, read, ove
     all_of_it = {"KSampler.denoise": 1.0, "ApplyIPAdapter.start_percent": 0.0}
     made, anew, plain = (draw(demo_graph(name, **change)) for change in ({}, all_of_it, {"ApplyIPAdapter.weight": 0.0}))
     (reference,), (before,), (after,) = (read(picture) for picture in (shipped("person.png"), given, made))
-    assert overlap(made, given) > overlap(anew, given) + 0.1
+    much = draw(demo_graph(name, **{"KSampler.denoise": 1.0}))
+    assert overlap(made, given) > max(overlap(anew, given), overlap(much, given)) + 0.1
     assert (after["shape"], after["background"]) == (before["shape"], before["background"])
     assert read(anew)[0]["background"] == reference["background"] != before["background"]
     assert after["colour"] == reference["colour"] != read(plain)[0]["colour"]
