@@ -218,16 +218,8 @@ STAGES: dict[str, _Stage] = {
 
 
 # What does not stand on the base: with an earlier version there is nothing to train.
-TAKEN_AS_THEY_ARE = {
-    "autoencoder",
-    "teacher",
-    "judge",
-    "image_encoder",
-    "text_to_image",
-    "first_adapter",
-    "face_detector",
-    "face_recogniser",
-}
+_BEFORE = "autoencoder teacher judge image_encoder text_to_image first_adapter face_detector face_recogniser"
+TAKEN_AS_THEY_ARE = set(_BEFORE.split())
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -237,11 +229,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--folder", type=Path, required=True, help="where checkpoints are kept; a new one for every version"
     )
-    parser.add_argument(
-        "--earlier",
-        type=Path,
-        help="a copy of the weights to go on with",
-    )
+    parser.add_argument("--earlier", type=Path, help="a copy of the weights to go on with")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="how many processes train together")
     parser.add_argument("--rank", type=int, default=0, help="which of them this one is, from 0")
