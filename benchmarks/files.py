@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..ip_adapter.recognition.inventory import inventory
+from ..ip_adapter.library.inventory import inventory
 from .models import make_model, sites_of
 
 _FILES, _PICKLES = 60, 10

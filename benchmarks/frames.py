@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..ip_adapter.host import Settings, apply
+from ..ip_adapter.host import apply
 from ..ip_adapter.prompts.combine import Combine
 from ..ip_adapter.weights.crossfade import crossfade
 from ..ip_adapter.weights.keyframes import Easing
@@ -38,12 +38,12 @@ def frames(folder: Path, rounds: int) -> Iterator[tuple[str, str]]:
             ("64 frames passing through 4 pictures", four, _crossfade(64)),
             ("64 frames with a picture each", each, None),
         ):
-            kept = reachable_bytes(apply(model, adapter, prompt, Settings(schedule=schedule)))
+            kept = reachable_bytes(apply(model, adapter, prompt, ApplyOptions(schedule=schedule)))
             yield f"keys and values kept, {topology} Plus, float16, {name}", f"{kept / 1e6:.1f} MB"
     model = make_model("SD1.5", channels=_SMALL)
     adapter = write_adapter(folder / "small_frames.safetensors", sites_of(model), "plus")
     for count in (16, 64):
-        patched = apply(model, adapter, random_prompt(_PICTURES), Settings(schedule=_crossfade(count)))
+        patched = apply(model, adapter, random_prompt(_PICTURES), ApplyOptions(schedule=_crossfade(count)))
         runs = {
             name: (lambda which=which, count=count: sample(which, 1, _SIDE, count))
             for name, which in (("bare", model), ("frames", patched))

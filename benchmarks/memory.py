@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import torch
 
-from ..ip_adapter.adapter import Adapter
-from ..ip_adapter.host import Settings, apply
+from ..ip_adapter.host import apply
+from ..ip_adapter.library.inventory import load_adapter
 from .models import make_model, random_prompt, sites_of, write_adapter
 
 _INTERVAL = 0.002  # seconds between two looks at the memory
@@ -76,13 +76,13 @@ def memory(folder: Path) -> Iterator[tuple[str, str]]:
     path = folder / "plus.safetensors"
     write_adapter(path, sites_of(model), "plus")
     before, started = _resident(), time.perf_counter()
-    adapter = Adapter.load(path)
+    adapter = load_adapter(path)
     yield "load an SDXL Plus file", f"{path.stat().st_size / 1e6:.0f} MB in {time.perf_counter() - started:.3f} s"
     yield "resident memory after loading", f"+{_resident() - before:.0f} MiB"
     for attempt in ("first", "second"):
         with peak() as seen:
             started = time.perf_counter()
-            patched = apply(model, adapter, random_prompt(), Settings())
+            patched = apply(model, adapter, random_prompt(), ApplyOptions())
             seconds = time.perf_counter() - started
         yield f"apply SDXL Plus ({attempt} time)", f"{seconds:.2f} s"
         yield f"peak of memory during it ({attempt} time)", f"+{max(seen):.0f} MiB"

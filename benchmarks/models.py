@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..ip_adapter.adapter import Adapter
-from ..ip_adapter.patching.sites import Site, find_sites
+from ..ip_adapter.bases.backbone import Site
+from ..ip_adapter.bases.backbones import find_sites
+from ..ip_adapter.library.inventory import load_adapter
 from ..ip_adapter.prompts.combine import Combine
 from ..ip_adapter.prompts.features import Features
 from ..ip_adapter.prompts.prompt import ImagePrompt
@@ -97,7 +99,7 @@ def write_adapter(path: Path, sites: tuple[Site, ...], kind: str) -> Adapter:
                 torch.randn(site.width, context_width).mul(0.03).half()
             )
     save_file(tensors, path)
-    return Adapter.load(path)
+    return load_adapter(path)
 
 
 def random_prompt(pictures: int = 1, combine: Combine = Combine.CONCAT) -> ImagePrompt:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..ip_adapter.host import Settings, apply
+from ..ip_adapter.host import apply
 from ..ip_adapter.weights.schedule import WeightSchedule
 from .models import make_model, random_prompt, sites_of, write_adapter
 from .sampling import aten_events, interleaved_seconds, ratio, sample
@@ -28,7 +28,7 @@ def hot_path(folder: Path) -> Iterator[tuple[str, str]]:
     def applied(count: int = 1, **settings: Any) -> Any:
         patched = model
         for _ in range(count):
-            patched = apply(patched, adapter, random_prompt(), Settings(**settings))
+            patched = apply(patched, adapter, random_prompt(), ApplyOptions(**settings))
         return patched
 
     cases = {
@@ -53,18 +53,20 @@ def step_time(folder: Path, rounds: int, dtype: torch.dtype) -> Iterator[tuple[s
     sites = sites_of(model)
     adapter = write_adapter(folder / "full.safetensors", sites, "plus")
     started = time.perf_counter()
-    patched = apply(model, adapter, random_prompt(), Settings())
+    patched = apply(model, adapter, random_prompt(), ApplyOptions())
     yield "apply SD1.5 Plus", f"{time.perf_counter() - started:.2f} s"
-    two = apply(patched, adapter, random_prompt(), Settings())
+    two = apply(patched, adapter, random_prompt(), ApplyOptions())
     half = torch.ones(1, 64, 64)
     half[:, :, :32] = 0
     models = {
         "bare": model,
         "1 adapter": patched,
         "2 adapters": two,
-        "4 adapters": apply(apply(two, adapter, random_prompt(), Settings()), adapter, random_prompt(), Settings()),
+        "4 adapters": apply(
+            apply(two, adapter, random_prompt(), ApplyOptions()), adapter, random_prompt(), ApplyOptions()
+        ),
         "1 adapter with mask and schedule": apply(
-            model, adapter, random_prompt(), Settings(mask=half, schedule=_SCHEDULE)
+            model, adapter, random_prompt(), ApplyOptions(mask=half, schedule=_SCHEDULE)
         ),
         "bare again": model,
     }

@@ -20,15 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..ip_adapter.host.training import trainable_base
-from ..ip_adapter.patching.sites import find_sites
-from ..ip_adapter.spec import Kind
-from ..ip_adapter.training.alone import Alone
-from ..ip_adapter.training.batch import Batch, Nothing, Text
+from ..ip_adapter.bases.backbones import find_sites
+from ..ip_adapter.tasks.training import trainable_base
+from ..ip_adapter.training.batch import Batch, Text, UncondBatch
 from ..ip_adapter.training.config import TrainingConfig
-from ..ip_adapter.training.kinds import Widths, projector_for
-from ..ip_adapter.training.loop import Job, Training, Watch, make_accelerator
+from ..ip_adapter.training.kinds import projector_for
+from ..ip_adapter.training.loop import Callbacks, Job, Training, make_accelerator
 from ..ip_adapter.training.loss import Base
+from ..ip_adapter.training.single_process import Alone
+from ..models.facts import Kind, Widths
 from ..models.linear import LinearConfig, LinearProjector
 from .memory import peak
 from .models import make_model
@@ -71,7 +71,7 @@ def _job(base: Base, folder: Path, side: int) -> Job:
     config = TrainingConfig(
         nowhere, nowhere, folder, _NEVER, image_encoder=nowhere, batch=_BATCH, save_every=_NEVER, log_every=_NEVER
     )
-    nothing = Nothing(Text(torch.zeros(1, _TEXT, _WIDTH), None), (torch.zeros(1, _FEATURES),))
+    nothing = UncondBatch(Text(torch.zeros(1, _TEXT, _WIDTH), None), (torch.zeros(1, _FEATURES),))
     return Job(base, projector_for(Kind.STANDARD, Widths(_WIDTH, _FEATURES)), _Noise(side), None, nothing, config)
 
 
@@ -80,7 +80,7 @@ def _ours(base: Base, folder: Path, side: int) -> Callable[[], object]:
 
     def step() -> None:
         before = training.step
-        training.train(Watch(should_stop=lambda: training.step > before))
+        training.train(Callbacks(should_stop=lambda: training.step > before))
 
     return step
 
@@ -175,9 +175,9 @@ def main(arguments: Sequence[str]) -> None:
     job = _job(_base(channels), folder, _SIDES[-1])
     accelerator = make_accelerator(job.config, comfy.model_management.get_torch_device().type == "cpu")
     loop = Training(job, accelerator)
-    loop.train(Watch(should_stop=lambda: loop.step >= 1))
+    loop.train(Callbacks(should_stop=lambda: loop.step >= 1))
     started = time.perf_counter()
-    loop.train(Watch(should_stop=lambda: loop.step > _STEPS))
+    loop.train(Callbacks(should_stop=lambda: loop.step > _STEPS))
     seconds = time.perf_counter() - started
     if accelerator.is_main_process:
         pictures = _STEPS * _BATCH * accelerator.num_processes

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..ip_adapter.evaluation.cases import Case, read_case
-from ..ip_adapter.evaluation.measures import Measure
-from ..ip_adapter.host import evaluate_command
+from ..cli import evaluate as evaluate_command
+from ..ip_adapter.evaluation.cases import EvalSample, read_case
+from ..ip_adapter.evaluation.measures import Metric
 from ..ip_adapter.training.pictures import centre_crop
 from . import clip_vision, model
 from .files import WEIGHTS
 from .judge import JUDGE, load_judge, read_labels
 
 
-def attribute_agreement(weights: Path = WEIGHTS) -> Measure:
+def attribute_agreement(weights: Path = WEIGHTS) -> Metric:
     """The share of the attributes that the judge reads alike in a picture and in its reference, from 0 to 1."""
     judge = load_judge(weights)
 
@@ -26,10 +26,10 @@ def attribute_agreement(weights: Path = WEIGHTS) -> Measure:
         picture = read_case(file)
         return read_labels(judge, centre_crop(picture, min(picture.shape[-2:])))
 
-    def of(case: Case) -> float:
+    def of(case: EvalSample) -> float:
         return float((labels(case.made) == labels(case.reference.path)).float().mean())
 
-    return Measure("attributes", JUDGE, of)
+    return Metric("attributes", JUDGE, of)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -49,5 +49,5 @@ class FaceStudio(Studio):
 
     def with_faces(self, faces: Any, weights: FaceWeights) -> Any:
         """The model following FACES."""
-        settings = {**vars(weights), "start_percent": 0.0, "end_percent": 1.0, "weight_type": "linear"}
+        settings: dict[str, Any] = {**vars(weights), "start_percent": 0.0, "end_percent": 1.0, "weight_type": "linear"}
         return ApplyFaceID.execute(self.model, self.face_adapter, faces, clip_vision=self.encoder, **settings).result[0]

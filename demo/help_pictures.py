@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ..ip_adapter.patching.mask import softened
+from ..ip_adapter.attention.region import softened
+from ..ip_adapter.bases.base_models import BASE_SITES
 from ..ip_adapter.prompts.encoder import Reference, squares_of
-from ..ip_adapter.prompts.noise import Noise, NoiseChoice, negative_noise
+from ..ip_adapter.prompts.noise import Noise, NoiseOptions, negative_noise
 from ..ip_adapter.prompts.preprocess import Fit, Preparation
-from ..ip_adapter.weights.bases import BASE_SITES
 from ..ip_adapter.weights.crossfade import crossfade
 from ..ip_adapter.weights.keyframes import Easing
 from ..ip_adapter.weights.layer_plot import layer_picture
@@ -93,7 +93,7 @@ def _two_references() -> Tensor:
 
 def _noises() -> Tensor:
     photograph = _read("demo/pictures/photograph.jpg")
-    choices = [NoiseChoice(kind, 0.6, 0.0, 0, SIDE) for kind in Noise]
+    choices = [NoiseOptions(kind, 0.6, 0.0, 0, SIDE) for kind in Noise]
     noisy = [negative_noise(photograph[None], choice)[0] for choice in choices]
     return _below(_row(photograph, *noisy[:2]), _row(*noisy[2:]))
 

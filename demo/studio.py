@@ -71,7 +71,7 @@ class Studio:
     def with_picture(self, reference: Tensor, weight: float, base: Any = None) -> Any:
         """The model, or another base, following a host IMAGE."""
         prompt = EncodeImagePrompt.execute(self.encoder, reference, "crop", "concat", 1.0).result[0]
-        settings = {"weight": weight, "start_percent": 0.0, "end_percent": 1.0, "weight_type": "linear"}
+        settings: dict[str, Any] = {"weight": weight, "start_percent": 0.0, "end_percent": 1.0, "weight_type": "linear"}
         return ApplyIPAdapter.execute(base or self.model, self.adapter, prompt, **settings).result[0]
 
     def draw(self, prompt: str, seed: int, patched: Any = None, structure: Structure | None = None) -> Tensor:

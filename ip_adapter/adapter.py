@@ -9,34 +9,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models import build_projector
 from ..models.shapes import Float
-from .catalog import identify
+from .attention.key_value import NEGATIVE, POSITIVE, KeyValue, swap_guidance
+from .attention.scaling import Scaling, scaled
+from .bases.backbone import Site
 from .errors import AdapterFileError, SettingError
-from .patching.scaling import Scaling, scaled
-from .patching.sites import Site
-from .projectors import build_projector
+from .files.checkpoint import ReadTensor, TensorSource, read_tensors
 from .prompts.projector_inputs import ProjectorInputs
-from .recognition.checkpoint import ReadTensor, TensorSource, read_tensors
 from .recognition.detect import PROJECTOR_PREFIX, SITE_PREFIX, describe
 from .recognition.layouts import canonical
 from .recognition.variant import AUTO, Clues
 from .spec import AdapterSpec
+from .weights.weight_types import Direction, Strength
 
 _MAX_TOKENS = 8192  # per side, where repetition would add them
-NEGATIVE, POSITIVE = 0, 1  # rows of everything that has both; this order matches the host's usual batch
 
 
 @dataclass(frozen=True)
 class Target:
-    """A cross-attention that the adapter acts on, the published number of its matrices, and how strongly."""
+    """A cross-attention that the adapter acts on, the published number of its matrices, how strongly and which way."""
 
     site: Site
     index: int
-    factor: float
+    strength: Strength
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ComputeTarget:
     """Where keys and values are computed, and the base's own projection of image tokens, where it has one (Kolors)."""
 
     device: torch.device
@@ -52,15 +52,6 @@ class ImageTokens:
 
 
 @dataclass(frozen=True, eq=False)
-class KeyValue:
-    """The image keys and values of one site, negative row first."""
-
-    site: Site
-    key: Float[Tensor, "2 heads tokens head_width"]
-    value: Float[Tensor, "2 heads tokens head_width"]
-
-
-@dataclass(frozen=True, eq=False)
 class Adapter:
     """An adapter file. Its tensors are read when they are needed and not kept."""
 
@@ -68,9 +59,9 @@ class Adapter:
     source: TensorSource
 
     @classmethod
-    def load(cls, path: Path, variant: str = AUTO) -> "Adapter":
+    def load(cls, path: Path, variant: str = AUTO, published: Callable[[], str | None] = lambda: None) -> "Adapter":
         """Reads what the file is. Raises AdapterFileError, NotAnAdapterError, or SettingError for a wrong variant."""
-        return cls.of(read_tensors(path), variant, lambda: _published_kind(path))
+        return cls.of(read_tensors(path), variant, published)
 
     @classmethod
     def of(
@@ -86,7 +77,7 @@ class Adapter:
         self,
         inputs: ProjectorInputs,
         targets: Sequence[Target],
-        place: Place,
+        place: ComputeTarget,
         tick: Callable[[], None] = lambda: None,
         scaling: Scaling = Scaling.VALUES,
     ) -> Iterator[KeyValue]:
@@ -99,17 +90,18 @@ class Adapter:
             tokens = self._image_tokens(inputs, read, place)
             for target in targets:
                 tick()
-                if target.factor:
-                    yield self._key_value(read, target, tokens, scaling)
+                if target.strength.factor:
+                    item = self._key_value(read, target, tokens, scaling)
+                    yield swap_guidance(item) if target.strength.direction is Direction.AWAY else item
 
     def _key_value(self, read: ReadTensor, target: Target, tokens: ImageTokens, scaling: Scaling) -> KeyValue:
         names = (f"{SITE_PREFIX}{target.index}.{part}.weight" for part in ("to_k_ip", "to_v_ip"))
         key, value = (functional.linear(tokens.rows, _placed(read(name), tokens.rows.device)) for name in names)
-        key, value = scaled(key, value, tokens.strengths * target.factor, scaling)
+        key, value = scaled(key, value, tokens.strengths * target.strength.factor, scaling)
         heads = (x.unflatten(-1, (target.site.heads, -1)).transpose(1, 2).contiguous() for x in (key, value))
         return KeyValue(target.site, *heads)
 
-    def _image_tokens(self, inputs: ProjectorInputs, read: ReadTensor, place: Place) -> ImageTokens:
+    def _image_tokens(self, inputs: ProjectorInputs, read: ReadTensor, place: ComputeTarget) -> ImageTokens:
         projector = self._projector(read, place.device)
         sides = [
             place.bridge(projector(*(x.to(place.device, torch.float32) for x in side), **inputs.options))
@@ -142,11 +134,6 @@ class Adapter:
         weights = {name: _placed(read(PROJECTOR_PREFIX + name), device) for name in projector.state_dict()}
         projector.load_state_dict(weights, strict=True, assign=True)
         return projector.eval()
-
-
-def _published_kind(path: Path) -> str | None:
-    entry = identify(path)
-    return None if entry is None else entry.kind
 
 
 def _placed(matrix: Tensor, device: torch.device) -> Tensor:

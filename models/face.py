@@ -1,11 +1,27 @@
-"""The projectors of the FaceID adapters: from a face recogniser's embedding to tokens."""
+"""The projector of FaceID and Portrait: from a face recogniser's embedding to tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from .resampler import Perceiver, ResamplerConfig
+from .facts import (
+    FaceRecogniser,
+    FaceVector,
+    FileShapes,
+    Kind,
+    NegativeFeatures,
+    Network,
+    PublishedKind,
+    Shapes,
+    TrainingFacts,
+    Widths,
+)
+from .kolors import of_kolors
 from .shapes import Float
+
+FACE_WIDTH = 512  # of the embeddings of every published recogniser, which all face adapters read
+_MOST_TOKENS = 4  # of FaceID; the network of a portrait gives more
+LORA_RANK = 128  # of every published FaceID's LoRA
 
 
 @dataclass(frozen=True)
@@ -18,28 +34,7 @@ class FaceConfig:
     width: int
 
 
-@dataclass(frozen=True)
-class FacePerceiverConfig:
-    """Sizes of a `FacePerceiver`: those of its two networks."""
-
-    identity: FaceConfig
-    perceiver: ResamplerConfig
-    shortcut: bool  # whether the identity tokens are added to the result: version 2
-
-    @property
-    def feature_width(self) -> int:
-        return self.perceiver.feature_width
-
-    @property
-    def tokens(self) -> int:
-        return self.identity.tokens
-
-    @property
-    def width(self) -> int:
-        return self.perceiver.width
-
-
-class _Identity(nn.Module):
+class IdentityNetwork(nn.Module):
     """`LayerNorm(reshape(W2 GELU(W1 f + b1) + b2))` of a face vector f, under the published names."""
 
     def __init__(self, config: FaceConfig) -> None:
@@ -56,7 +51,7 @@ class _Identity(nn.Module):
         return self.norm(self.proj(face).unflatten(-1, (self.tokens, -1)))
 
 
-class FaceProjector(_Identity):
+class FaceProjector(IdentityNetwork):
     """Tokens of a face vector alone (FaceID and Portrait).
 
     Parameter names of `MLPProjModel` in
@@ -67,24 +62,38 @@ class FaceProjector(_Identity):
         return self.identity(face)
 
 
-class FacePerceiver(_Identity):
-    """Identity tokens that read the encoder's patches of the face through a perceiver (FaceID-Plus).
+def identity_sizes(shapes: Shapes) -> FaceConfig | None:
+    """The sizes of the network that reads a face vector, None for another network."""
+    first, second, norm = (shapes.get(name, ()) for name in ("proj.0.weight", "proj.2.weight", "norm.weight"))
+    if (len(first), len(second), len(norm)) != (2, 2, 1) or first[1] != FACE_WIDTH or second[0] % norm[0]:
+        return None
+    return FaceConfig(first[1], first[0], second[0] // norm[0], norm[0])
 
-    Version 1 gives what they read, r; version 2 gives `identity + structure_weight * r`. Parameter names of
-    `ProjPlusModel` in https://github.com/tencent-ailab/IP-Adapter/blob/62e4af9/ip_adapter/ip_adapter_faceid.py
-    """
 
-    def __init__(self, config: FacePerceiverConfig) -> None:
-        super().__init__(config.identity)
-        self.shortcut = config.shortcut
-        self.perceiver_resampler = Perceiver(config.perceiver)
+def face_sizes(widths: Widths, tokens: int) -> FaceConfig:
+    """The published proportions for a base of any width."""
+    return FaceConfig(FACE_WIDTH, 2 * FACE_WIDTH, tokens, widths.context)
 
-    def forward(
-        self,
-        face: Float[Tensor, "batch face_width"],
-        features: Float[Tensor, "batch patches feature_width"],
-        structure_weight: float = 1.0,
-    ) -> Float[Tensor, "batch tokens width"]:
-        identity = self.identity(face)
-        read = self.perceiver_resampler.read(identity, features)
-        return identity + structure_weight * read if self.shortcut else read
+
+def _recognise(file: FileShapes) -> FaceConfig | None:
+    return identity_sizes(file.projector)
+
+
+_FACEID = PublishedKind(
+    Kind.FACEID,
+    None,
+    NegativeFeatures.ZERO_EMBEDDING,
+    face=FaceVector.NORMED,
+    recogniser=FaceRecogniser.BUFFALO_L,
+    has_lora=True,
+    fits=lambda config, _: config.tokens <= _MOST_TOKENS,
+    training=TrainingFacts(_MOST_TOKENS, face_sizes, LORA_RANK),
+)
+_PORTRAIT = replace(
+    _FACEID,
+    kind=Kind.FACEID_PORTRAIT,
+    has_lora=False,
+    fits=lambda config, _: config.tokens > _MOST_TOKENS,
+    training=TrainingFacts(16, face_sizes),
+)
+FACE = Network(FaceConfig, FaceProjector, _recognise, (of_kolors(_FACEID), _FACEID, of_kolors(_PORTRAIT), _PORTRAIT))

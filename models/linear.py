@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from .facts import FileShapes, Kind, NegativeFeatures, Network, PublishedKind, Stage, TrainingFacts, Widths
 from .shapes import Float
 
 
@@ -32,3 +33,25 @@ class LinearProjector(nn.Module):
     def forward(self, features: Float[Tensor, "batch feature_width"]) -> Float[Tensor, "batch tokens width"]:
         tokens = self.proj(features).unflatten(-1, (self.config.tokens, self.config.width))
         return self.norm(tokens)
+
+
+def _recognise(file: FileShapes) -> LinearConfig | None:
+    shapes = file.projector
+    projection = shapes.get("proj.weight", ())
+    if set(shapes) != {"proj.weight", "proj.bias", "norm.weight", "norm.bias"} or len(projection) != 2:
+        return None
+    rows, feature_width = projection
+    tokens, rest = divmod(rows, file.context_width)
+    return None if rest else LinearConfig(feature_width, tokens, file.context_width)
+
+
+def _sizes(widths: Widths, tokens: int) -> LinearConfig:
+    return LinearConfig(widths.features, tokens, widths.context)
+
+
+LINEAR = Network(
+    LinearConfig,
+    LinearProjector,
+    _recognise,
+    (PublishedKind(Kind.STANDARD, Stage.POOLED, NegativeFeatures.ZERO_EMBEDDING, training=TrainingFacts(4, _sizes)),),
+)

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from .facts import FileShapes, Kind, NegativeFeatures, Network, PublishedKind, Stage, TrainingFacts, Widths
+from .kolors import of_kolors
 from .shapes import Float
+
+# Patches and class token of ViT-H/14 at 224 pixels, the encoder of the published adapter. The network takes any number
+# of them, so no tensor tells.
+_PATCHES = 257
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,10 @@ class MlpConfig:
     feature_width: int
     hidden_width: int
     width: int
+
+    @property
+    def tokens(self) -> int:
+        return _PATCHES
 
 
 class MlpProjector(nn.Module):
@@ -34,3 +44,20 @@ class MlpProjector(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch patches feature_width"]) -> Float[Tensor, "batch patches width"]:
         return self.proj(features)
+
+
+def _recognise(file: FileShapes) -> MlpConfig | None:
+    first, second = (file.projector.get(f"proj.{layer}.weight", ()) for layer in (0, 2))
+    if "proj.3.weight" not in file.projector or len(first) != 2 or len(second) != 2:
+        return None
+    return MlpConfig(first[1], first[0], second[0])
+
+
+def _sizes(widths: Widths, _: int) -> MlpConfig:
+    return MlpConfig(widths.features, widths.features, widths.context)
+
+
+_FULL_FACE = PublishedKind(
+    Kind.FULL_FACE, Stage.PENULTIMATE, NegativeFeatures.ZERO_PICTURE, training=TrainingFacts(0, _sizes)
+)
+MLP = Network(MlpConfig, MlpProjector, _recognise, (of_kolors(_FULL_FACE), _FULL_FACE))

@@ -7,7 +7,24 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .facts import (
+    FileShapes,
+    Kind,
+    NegativeFeatures,
+    Network,
+    PublishedKind,
+    Shapes,
+    Stage,
+    TrainingFacts,
+    Widths,
+)
+from .kolors import of_kolors
 from .shapes import Float
+
+HEAD_WIDTH = 64  # of every published resampler; no tensor states it
+_MOST_INNER_WIDTH = 1280  # of the latents; SD1.5's are as wide as its text, SDXL's narrower
+# Networks that look like a resampler and need more than a picture: SD3.5, Instruct, PuLID.
+_FOREIGN = ("time_embedding.", "proj_new_input.", "id_embedding_mapping.", "layers.0.2.")
 
 
 @dataclass(frozen=True)
@@ -19,7 +36,7 @@ class ResamplerConfig:
     width: int
     inner_width: int
     heads: int
-    head_width: int = 64
+    head_width: int = HEAD_WIDTH
     depth: int = 4
     hidden_width: int = 0  # of the feed-forward layers; 0 is four times the inner width
 
@@ -101,3 +118,45 @@ class Resampler(Perceiver):
 
     def forward(self, features: Float[Tensor, "batch patches feature_width"]) -> Float[Tensor, "batch tokens width"]:
         return self.read(self.latents.expand(len(features), -1, -1), features)
+
+
+def perceiver_sizes(shapes: Shapes) -> dict[str, int] | None:
+    """The sizes that a resampler and the perceiver of FaceID-Plus have in common."""
+    names = ("proj_in.weight", "layers.0.0.to_q.weight", "layers.0.1.1.weight")
+    entry, query, hidden = (shapes.get(name, ()) for name in names)
+    if any(len(shape) != 2 for shape in (entry, query, hidden)) or query[0] % HEAD_WIDTH:
+        return None
+    numbers = {key.split(".")[1] for key in shapes if key.startswith("layers.")}
+    if numbers != {str(number) for number in range(len(numbers))}:
+        return None  # the layers are numbered with a gap
+    return {
+        "feature_width": entry[1],
+        "heads": query[0] // HEAD_WIDTH,
+        "head_width": HEAD_WIDTH,
+        "depth": len(numbers),
+        "hidden_width": hidden[0],
+    }
+
+
+def recognise_resampler(file: FileShapes) -> ResamplerConfig | None:
+    """The sizes of a resampler with learned queries, None for another network."""
+    shapes = file.projector
+    latents, hidden = shapes.get("latents", ()), shapes.get("layers.0.1.1.weight", ())
+    if len(latents) != 3 or any(key.startswith(_FOREIGN) for key in shapes):
+        return None
+    sizes = perceiver_sizes(shapes)
+    if sizes is None or len(hidden) != 2:
+        return None
+    return ResamplerConfig(tokens=latents[1], width=file.context_width, inner_width=latents[2], **sizes)
+
+
+def resampler_sizes(widths: Widths, tokens: int) -> ResamplerConfig:
+    """The published proportions for a base and an encoder of any widths."""
+    heads = max(1, min(widths.context, _MOST_INNER_WIDTH) // HEAD_WIDTH)
+    return ResamplerConfig(widths.features, tokens, widths.context, inner_width=heads * HEAD_WIDTH, heads=heads)
+
+
+_PLUS = PublishedKind(
+    Kind.PLUS, Stage.PENULTIMATE, NegativeFeatures.ZERO_PICTURE, training=TrainingFacts(16, resampler_sizes)
+)
+RESAMPLER = Network(ResamplerConfig, Resampler, recognise_resampler, (of_kolors(_PLUS), _PLUS))

@@ -5,7 +5,7 @@ from typing import Any
 from comfy_api.latest import ComfyExtension
 
 from ..ip_adapter.host import faces, register_folder
-from . import apply, combine, encode, evaluate, face, load, masks, noise, prompt_file, seeing, train, weights
+from . import apply, attention_maps, combine, encode, evaluate, face, load, masks, noise, prompt_file, train, weights
 
 NODES = [
     *load.NODES,
@@ -19,7 +19,7 @@ NODES = [
     *face.NODES,
     *train.NODES,
     *evaluate.NODES,
-    *seeing.NODES,
+    *attention_maps.NODES,
 ]
 
 

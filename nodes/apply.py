@@ -5,10 +5,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.prompts.prompt import Combine
-from . import settings as inputs
-from . import sockets
-from .aliases import also_found_as
+from ..ip_adapter.prompts.combine import Combine
+from . import inputs, sockets
+from .schema import also_found_as
 
 _OUTPUT = "The model with the adapter; the incoming one stays as it is."
 _MODEL = "A model of the adapter's base. LoRA nodes may come before or after."
@@ -47,8 +46,24 @@ class ApplyIPAdapter(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: Any, ip_adapter: Any, image_prompt: Any, **settings: Any) -> io.NodeOutput:
-        return io.NodeOutput(host.apply(model, ip_adapter, image_prompt, host.Settings(**settings)))
+    def execute(
+        cls,
+        model: Any,
+        ip_adapter: Any,
+        image_prompt: Any,
+        weight: float,
+        start_percent: float,
+        end_percent: float,
+        weight_type: str,
+        mask: Any = None,
+        layer_weights: Any = None,
+        schedule: Any = None,
+        embeds_scaling: str = inputs.SCALING,
+    ) -> io.NodeOutput:
+        options = host.ApplyOptions(
+            weight, start_percent, end_percent, weight_type, mask, layer_weights, schedule, embeds_scaling
+        )
+        return io.NodeOutput(host.apply(model, ip_adapter, image_prompt, options))
 
 
 class ApplyFaceID(io.ComfyNode):
@@ -91,11 +106,29 @@ class ApplyFaceID(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: Any, ip_adapter: Any, faces: Any, **given: Any) -> io.NodeOutput:
-        clip_vision, combine = given.pop("clip_vision", None), Combine(given.pop("combine", Combine.CONCAT))
-        choice = host.FaceSettings(given.pop("structure_weight"), given.pop("lora_weight"), combine)
-        settings = host.Settings(**given)
-        return io.NodeOutput(host.apply_face(model, ip_adapter, faces, clip_vision, settings, choice))
+    def execute(
+        cls,
+        model: Any,
+        ip_adapter: Any,
+        faces: Any,
+        weight: float,
+        structure_weight: float,
+        lora_weight: float,
+        start_percent: float,
+        end_percent: float,
+        weight_type: str,
+        clip_vision: Any = None,
+        mask: Any = None,
+        layer_weights: Any = None,
+        schedule: Any = None,
+        embeds_scaling: str = inputs.SCALING,
+        combine: str = Combine.CONCAT.value,
+    ) -> io.NodeOutput:
+        options = host.ApplyOptions(
+            weight, start_percent, end_percent, weight_type, mask, layer_weights, schedule, embeds_scaling
+        )
+        face_options = host.FaceOptions(structure_weight, lora_weight, combine)
+        return io.NodeOutput(host.apply_face(model, ip_adapter, faces, clip_vision, options, face_options))
 
 
 NODES = [ApplyIPAdapter, ApplyFaceID]

@@ -8,7 +8,7 @@ from ..ip_adapter.prompts.combine import Combine
 from ..ip_adapter.prompts.prompt import combine_prompts
 from ..ip_adapter.weights.weight_list import read_weights
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 _MOST = 6
 

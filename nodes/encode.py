@@ -1,23 +1,17 @@
 """From reference pictures to an image prompt."""
 
-from inspect import signature
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..ip_adapter import host
 from ..ip_adapter.prompts.combine import Combine
-from ..ip_adapter.prompts.encoder import BATCH, Reference
+from ..ip_adapter.prompts.encoder import BATCH, EncodeOptions, Reference
 from ..ip_adapter.prompts.negative import Negative
 from ..ip_adapter.prompts.preprocess import MAX_SHARPENING, Fit, Position
 from ..ip_adapter.weights.weight import MAX_WEIGHT
 from . import sockets
-from .aliases import also_found_as
-
-# Newer hosts fold what is rarely needed away.
-_RARE: dict[str, Any] = {"optional": True}
-if "advanced" in signature(io.Combo.Input.__init__).parameters:
-    _RARE["advanced"] = True
+from .schema import RARE, also_found_as
 
 
 class EncodeImagePrompt(io.ComfyNode):
@@ -73,7 +67,7 @@ class EncodeImagePrompt(io.ComfyNode):
                     options=[position.value for position in Position],
                     default=Position.CENTER.value,
                     tooltip="Which part crop takes of a picture that is not square; other fits show all of it.",
-                    **_RARE,
+                    **RARE,
                 ),
                 io.Float.Input(
                     "sharpening",
@@ -82,14 +76,14 @@ class EncodeImagePrompt(io.ComfyNode):
                     max=MAX_SHARPENING,
                     step=0.05,
                     tooltip="How much the fitted picture is sharpened; small encoders see large pictures softly.",
-                    **_RARE,
+                    **RARE,
                 ),
                 io.String.Input(
                     "weights",
                     default="",
                     tooltip="One weight per picture as 1, 0.5, 0.2, times weight. Empty: all the same. All ways to "
                     "combine but max mix the pictures by them.",
-                    **_RARE,
+                    **RARE,
                 ),
                 io.Combo.Input(
                     "negative",
@@ -98,7 +92,7 @@ class EncodeImagePrompt(io.ComfyNode):
                     tooltip="What the negative side sees without a negative_image. auto: what the adapter was trained "
                     "with, a zero embedding or, for Plus, a zero (grey) picture. black picture: as "
                     "ComfyUI_IPAdapter_plus does for Plus. none: the text alone.",
-                    **_RARE,
+                    **RARE,
                 ),
                 io.Int.Input(
                     "encode_batch_size",
@@ -106,7 +100,7 @@ class EncodeImagePrompt(io.ComfyNode):
                     min=1,
                     max=4096,
                     tooltip="How many pictures are encoded at once; fewer need less memory.",
-                    **_RARE,
+                    **RARE,
                 ),
             ],
             outputs=[
@@ -127,11 +121,15 @@ class EncodeImagePrompt(io.ComfyNode):
         weight: float,
         negative_image: Any = None,
         mask: Any = None,
-        **rare: Any,
+        position: str = Position.CENTER.value,
+        sharpening: float = 0.0,
+        weights: str = "",
+        negative: str = Negative.AUTO.value,
+        encode_batch_size: int = BATCH,
     ) -> io.NodeOutput:
-        choice = host.EncodeChoice(fit, combine, weight, **rare)
-        negative = None if negative_image is None else Reference(negative_image)
-        return io.NodeOutput(*host.encode_prompt(clip_vision, Reference(image, mask), negative, choice))
+        options = EncodeOptions(fit, combine, weight, position, sharpening, weights, negative, encode_batch_size)
+        against = None if negative_image is None else Reference(negative_image)
+        return io.NodeOutput(*host.encode_prompt(clip_vision, Reference(image, mask), against, options))
 
 
 NODES = [EncodeImagePrompt]

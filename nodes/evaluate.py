@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.host import picture_scores as host
+from ..ip_adapter.tasks import picture_scores as host
 from . import sockets
 
 _VISION = "The image encoder of the CLIP to measure with; the paper measures with ViT-L/14."

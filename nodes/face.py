@@ -4,12 +4,12 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.faces.analysis import FaceChoice, Missing
+from ..ip_adapter.faces.analysis import FaceAnalysisOptions, Missing
 from ..ip_adapter.faces.selection import Which
-from ..ip_adapter.faces.similarity import Measure, compare
+from ..ip_adapter.faces.similarity import SimilarityOf, compare
 from ..ip_adapter.host import faces as host
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 
 class LoadFaceAnalysis(io.ComfyNode):
@@ -127,7 +127,7 @@ class AnalyzeFaces(io.ComfyNode):
         missing: list[str],
         mask: Any = (),
     ) -> io.NodeOutput:
-        choice = FaceChoice(Which(which[0]), index[0], size[0], confidence[0], Missing(missing[0]))
+        choice = FaceAnalysisOptions(Which(which[0]), index[0], size[0], confidence[0], Missing(missing[0]))
         found = host.analyse_faces(face_analysis[0], image, mask, choice)
         return io.NodeOutput(found.faces, found.faces.crops.movedim(1, -1), list(found.drawn), found.report)
 
@@ -203,8 +203,8 @@ class FaceSimilarity(io.ComfyNode):
                 sockets.Faces.Input("faces_b", tooltip="Another one of the same recogniser: the columns."),
                 io.Combo.Input(
                     "measure",
-                    options=[measure.value for measure in Measure],
-                    default=Measure.BEST.value,
+                    options=[measure.value for measure in SimilarityOf],
+                    default=SimilarityOf.BEST.value,
                     tooltip="One number for all pairs: the best, or their mean.",
                 ),
             ],
@@ -216,7 +216,7 @@ class FaceSimilarity(io.ComfyNode):
 
     @classmethod
     def execute(cls, faces_a: Any, faces_b: Any, measure: str) -> io.NodeOutput:
-        return io.NodeOutput(*compare(faces_a, faces_b, Measure(measure)))
+        return io.NodeOutput(*compare(faces_a, faces_b, SimilarityOf(measure)))
 
 
 NODES = [LoadFaceAnalysis, AnalyzeFaces, SaveFaces, LoadFaces, FaceSimilarity]

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..ip_adapter import host
 from ..ip_adapter.recognition.variant import AUTO, VARIANTS
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 
 class LoadIPAdapter(io.ComfyNode):

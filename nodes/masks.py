@@ -4,9 +4,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.patching.mask import MAX_FEATHER, softened
+from ..ip_adapter.attention.region import MAX_FEATHER, softened
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 
 class SoftenMask(io.ComfyNode):

@@ -4,9 +4,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.prompts.noise import MAX_BLUR, Noise, NoiseChoice, negative_noise
+from ..ip_adapter.prompts.noise import MAX_BLUR, Noise, NoiseOptions, negative_noise
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 
 class NegativeNoise(io.ComfyNode):
@@ -52,7 +52,7 @@ class NegativeNoise(io.ComfyNode):
     def execute(
         cls, noise: str, strength: float, blur: float, seed: int, size: int, image: Any = None
     ) -> io.NodeOutput:
-        return io.NodeOutput(negative_noise(image, NoiseChoice(Noise(noise), strength, blur, seed, size)))
+        return io.NodeOutput(negative_noise(image, NoiseOptions(Noise(noise), strength, blur, seed, size)))
 
 
 NODES = [NegativeNoise]

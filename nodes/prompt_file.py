@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter.host import prompt_files as host
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 
 class SaveImagePrompt(io.ComfyNode):

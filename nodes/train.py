@@ -4,10 +4,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.host import small_training as host
-from ..ip_adapter.host.training import Loaded
-from ..ip_adapter.spec import Kind
+from ..ip_adapter.tasks import small_training as host
+from ..ip_adapter.tasks.training import HostCheckpoint
 from ..ip_adapter.training.config import CELL, Precision
+from ..models import TRAINABLE
+from ..models.facts import Kind
 from . import sockets
 
 
@@ -76,7 +77,7 @@ class TrainIPAdapter(io.ComfyNode):
                 sockets.TrainingPictures.Input("pictures", tooltip="From Training Pictures."),
                 io.Combo.Input(
                     "kind",
-                    options=[kind.value for kind in Kind],
+                    options=[kind.value for kind in TRAINABLE],
                     default=Kind.STANDARD.value,
                     tooltip="standard: 4 tokens of the whole picture. plus: 16 tokens that see details. full-face: "
                     "every patch a token. The faceid kinds read faces; connect face_analysis.",
@@ -149,9 +150,29 @@ class TrainIPAdapter(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: Any, clip: Any, vae: Any, pictures: Any, name: str, **given: Any) -> io.NodeOutput:
-        others = [given.pop(wire, None) for wire in ("clip_vision", "face_analysis", "ip_adapter")]
-        return io.NodeOutput(*host.train(host.Wires(Loaded(model, clip, vae), *others), pictures, name, **given))
+    def execute(
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        pictures: Any,
+        kind: str,
+        steps: int,
+        batch: int,
+        learning_rate: float,
+        resolution: int,
+        held_out: int,
+        seed: int,
+        name: str,
+        clip_vision: Any = None,
+        face_analysis: Any = None,
+        ip_adapter: Any = None,
+        precision: str = Precision.FLOAT32.value,
+        recompute: bool = False,
+    ) -> io.NodeOutput:
+        wires = host.Wires(HostCheckpoint(model, clip, vae), clip_vision, face_analysis, ip_adapter)
+        options = host.TrainOptions(kind, steps, batch, learning_rate, resolution, held_out, seed, precision, recompute)
+        return io.NodeOutput(*host.train(wires, pictures, name, options))
 
 
 NODES = [TrainingPictures, TrainIPAdapter]

@@ -5,16 +5,17 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..ip_adapter import host
-from ..ip_adapter.weights.bases import BASE_SITES
+from ..ip_adapter.bases.base_models import BASE_SITES
 from ..ip_adapter.weights.crossfade import crossfade
 from ..ip_adapter.weights.frames import MAX_FRAMES
 from ..ip_adapter.weights.keyframes import Easing, read_keyframes
 from ..ip_adapter.weights.layer_plot import layer_picture
-from ..ip_adapter.weights.layer_weights import WEIGHT_TYPES, LayerWeights
+from ..ip_adapter.weights.layer_weights import LayerWeights
 from ..ip_adapter.weights.schedule import WeightSchedule
 from ..ip_adapter.weights.schedule_plot import schedule_picture
+from ..ip_adapter.weights.weight_types import WEIGHT_TYPES
 from . import sockets
-from .aliases import also_found_as
+from .schema import also_found_as
 
 _PROGRESS = (
     "Factors over the course of sampling: the progress from 0 to 1, a colon, the factor there. "

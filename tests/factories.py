@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from ip_adapter_nodes.ip_adapter.adapter import Adapter, KeyValue, Place, Target
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, Features, ImagePrompt
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.adapter import Adapter, ComputeTarget, Target
+from ip_adapter_nodes.ip_adapter.attention.key_value import KeyValue
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
+from ip_adapter_nodes.ip_adapter.prompts.features import Features
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
+from ip_adapter_nodes.ip_adapter.weights.weight_types import Strength
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
 from torch import Tensor
@@ -55,8 +59,9 @@ def key_values(
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[KeyValue]:
     """Keys and values on the CPU for sites in published order."""
-    targets = [Target(*target) for target in zip(sites, adapter.spec.site_indices, factors, strict=True)]
-    return adapter.key_values(prompt.inputs(adapter.spec), targets, Place(torch.device("cpu")), tick)
+    strengths = map(Strength, factors)
+    targets = [Target(*target) for target in zip(sites, adapter.spec.site_indices, strengths, strict=True)]
+    return adapter.key_values(prompt.inputs(adapter.spec), targets, ComputeTarget(torch.device("cpu")), tick)
 
 
 def make_features(pictures: int, seed: int, pooled: int = 1024, hidden: int = 1280) -> Features:

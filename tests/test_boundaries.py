@@ -8,31 +8,59 @@ import sys
 from pathlib import Path
 
 import pytest
+from sources import imported, sources
 from waiting import HANG
 
 STANDARD = set(sys.stdlib_module_names)
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "nodes", "execution", "server", "latent_preview"}
-TEST_FOLDERS = {"tests"}
-
-# What each part may import besides itself and the standard library: our own parts, then foreign packages.
+WORDS = {"errors", "enums", "caches", "spec"}  # files of ip_adapter that everybody may use
+# What each folder of the core may import besides itself, the words, models and the standard library: other folders (and
+# files) of the core, then foreign packages. In the order of the strata: a line uses only what stands above it.
+CORE = {
+    "errors": (set(), set()),
+    "enums": ({"errors"}, set()),
+    "caches": (set(), {"torch"}),
+    "spec": (set(), set()),
+    "files": (set(), {"torch", "safetensors"}),
+    "bases": (set(), {"torch"}),
+    "attention": ({"bases"}, {"torch"}),
+    "recognition": ({"files", "bases"}, {"torch"}),
+    "weights": ({"bases"}, {"torch", "PIL"}),  # PIL is the host's imaging library, for text in pictures
+    "prompts": ({"files", "bases", "weights"}, {"torch", "safetensors", "transformers"}),
+    "adapter": ({"files", "bases", "attention", "recognition", "weights", "prompts"}, {"torch"}),
+    "faces": ({"files", "bases", "prompts", "adapter"}, {"torch", "safetensors", "onnxruntime"}),
+    "library": ({"files", "bases", "recognition", "adapter", "faces"}, {"safetensors", "huggingface_hub", "yaml"}),
+    "applying": ({"bases", "attention", "weights", "prompts", "adapter", "faces", "library"}, {"torch"}),
+    "training": (
+        {"bases", "attention", "recognition", "weights", "prompts", "adapter", "faces", "library"},
+        {"torch", "safetensors", "accelerate", "datasets", "PIL", "tomli"},
+    ),
+    "evaluation": ({"weights", "prompts", "faces", "training"}, {"torch"}),
+    "attention_maps": ({"bases", "attention", "weights", "applying"}, {"torch"}),
+    "host": (
+        {
+            *("files", "bases", "attention", "recognition", "weights", "prompts", "adapter", "faces", "library"),
+            *("applying", "training", "attention_maps"),
+        },
+        {"torch", *HOST},
+    ),
+    "tasks": (
+        {"files", "weights", "prompts", "adapter", "faces", "applying", "training", "evaluation", "host"},
+        {"torch", *HOST},
+    ),
+}
+# What each part of the repository may import besides itself and the standard library: our own parts, then foreign
+# packages.
 RULES = {
     "models": (set(), {"torch", "einops", "jaxtyping"}),
-    "ip_adapter": ({"models"}, {"torch", "einops", "safetensors"}),
-    "ip_adapter/download.py": ({"ip_adapter"}, {"huggingface_hub"}),
-    "ip_adapter/model_folders.py": ({"ip_adapter"}, {"yaml"}),
-    "ip_adapter/models_command": ({"ip_adapter"}, {"tqdm"}),
-    "ip_adapter/weights/plot.py": ({"models"}, {"torch", "PIL"}),  # the host's imaging library, for text in pictures
-    "ip_adapter/prompts/transformers_encoder.py": ({"models"}, {"torch", "transformers"}),
-    "ip_adapter/faces/onnx.py": ({"models"}, {"torch", "onnxruntime"}),
-    "ip_adapter/evaluation": ({"ip_adapter", "models"}, {"torch"}),
-    "ip_adapter/training": ({"ip_adapter", "models"}, {"torch", "safetensors", "accelerate", "PIL", "tomli"}),
-    "ip_adapter/training/rows.py": ({"ip_adapter"}, {"torch", "datasets"}),
-    "ip_adapter/host": ({"ip_adapter", "models"}, {"torch", *HOST}),
-    "nodes": ({"ip_adapter"}, {"comfy_api"}),
+    "ip_adapter": (set(), set()),
+    **{f"ip_adapter/{name}": ({"models", "ip_adapter"}, foreign) for name, (_, foreign) in CORE.items()},
+    "nodes": ({"ip_adapter", "models"}, {"comfy_api"}),
+    "cli": ({"ip_adapter"}, {"torch", "tqdm", *HOST}),
     "launcher": (set(), set()),
     "run.py": ({"launcher"}, set()),
     "docs": (set(), set()),
-    "demo": ({"nodes", "ip_adapter", "models"}, None),
+    "demo": ({"nodes", "ip_adapter", "models", "cli"}, None),
     "demo/thumbnails.py": ({"launcher"}, None),  # workflows are drawn by a server
     "benchmarks": ({"nodes", "ip_adapter", "models", "launcher"}, None),
     "__init__.py": ({"nodes"}, set()),
@@ -41,28 +69,9 @@ RULES = {
 
 def part_of(path: Path) -> str:
     text = path.as_posix()
-    return max((part for part in RULES if text == part or text.startswith(f"{part}/")), key=len)
-
-
-def sources(root: Path) -> list[Path]:
-    """Every Python file of the pack outside of the tests and hidden folders."""
-    found = (path.relative_to(root) for path in root.rglob("*.py"))
-    return sorted(
-        path for path in found if path.parts[0] not in TEST_FOLDERS and not any(p.startswith(".") for p in path.parts)
-    )
-
-
-def imported(root: Path, path: Path):
-    """Dotted names that a file imports anywhere in it, our own as "pack.models.linear"."""
-    package = ["pack", *path.parts[:-1]]
-    for node in ast.walk(ast.parse((root / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.module
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1]
-            yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
+    # A file of the core by itself is a part under its name.
+    names = (text, text.removesuffix(".py"))
+    return max((part for part in RULES if part in names or text.startswith(f"{part}/")), key=len)
 
 
 def forbidden_imports(root: Path, path: Path) -> list[str]:
@@ -74,8 +83,9 @@ def forbidden_imports(root: Path, path: Path) -> list[str]:
         if first == "pack" or (part == "run.py" and first == "launcher"):
             target = first if first == "launcher" else rest[0]
             allowed = target in ours or target == part.split("/")[0]
-            is_host = rest[:2] == ["ip_adapter", "host"] and part.startswith("ip_adapter") and part != "ip_adapter/host"
-            allowed = allowed and not is_host
+            if target == "ip_adapter" and part.startswith("ip_adapter/"):
+                own = part.removeprefix("ip_adapter/")
+                allowed = rest[1] in CORE[own][0] | WORDS | {own}
         else:
             allowed = first in STANDARD or foreign is None or first in foreign
         if not allowed:
@@ -110,11 +120,11 @@ def test_the_rule_sees_relative_and_late_imports(tmp_path):
         "pack.ip_adapter.spec.Kind",
         "numpy",
     ]
-    (tmp_path / "ip_adapter").mkdir()
-    (tmp_path / "ip_adapter" / "bad.py").write_text(
-        "from .host import apply\nfrom .spec import Kind\nimport folder_paths"
+    (tmp_path / "ip_adapter" / "weights").mkdir(parents=True)
+    (tmp_path / "ip_adapter" / "weights" / "bad.py").write_text(
+        "from ..host import apply\nfrom ..spec import AdapterSpec\nimport folder_paths"
     )
-    wrong = forbidden_imports(tmp_path, Path("ip_adapter/bad.py"))
+    wrong = forbidden_imports(tmp_path, Path("ip_adapter/weights/bad.py"))
     assert [line.split(": ")[1] for line in wrong] == ["pack.ip_adapter.host.apply", "folder_paths"]
 
 
@@ -144,9 +154,12 @@ OPTIONAL = {
 OPTIONAL |= {"PIL"}
 
 
+INSIDE = {"ip_adapter/host", "ip_adapter/tasks"}
+
+
 def test_core_loads_no_host_and_no_optional_library(root):
     core = ("models", "ip_adapter")
-    files = [path for path in sources(root) if path.parts[0] in core and part_of(path) != "ip_adapter/host"]
+    files = [path for path in sources(root) if path.parts[0] in core and part_of(path) not in INSIDE]
     modules = [".".join(path.with_suffix("").parts) for path in files if path.name != "__init__.py"]
     assert len(modules) > 15
     command = [sys.executable, "-W", "error", "-c", IMPORT_ALL, str(root), *modules]
@@ -177,11 +190,11 @@ FORBIDDEN = {
     "the name of a device": (r"""["']cuda(:\d+)?["']""", ("benchmarks", DEVICE_PROBE)),
     "double precision, which some devices lack": (
         r"\bfloat64\b|\.double\(",
-        ("ip_adapter/patching/mask.py", "demo", "benchmarks"),
+        ("ip_adapter/attention/region.py", "demo", "benchmarks"),
     ),
     "print": (
         r"(?<![\w.])print\(",
-        ("run.py", "launcher", "docs/headless.py", "ip_adapter/models_command", "demo/training", "benchmarks"),
+        ("run.py", "launcher", "docs/headless.py", "cli/models", "demo/training", "benchmarks"),
     ),
     "a pickle that may run code": (r"torch\.load\((?!.*weights_only=True)", ()),
     "pickle itself": (r"\bpickle\.loads?\(|\bimport pickle\b", ()),

@@ -13,7 +13,11 @@ GAP = "…"
 
 @pytest.fixture(scope="module")
 def sources(root):
-    return [ast.parse(path.read_text("utf-8")) for path in sorted((root / "ip_adapter").rglob("*.py"))]
+    return [
+        ast.parse(path.read_text("utf-8"))
+        for room in ("ip_adapter", "cli")
+        for path in sorted((root / room).rglob("*.py"))
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,17 @@ Source: Ye et al. 2023 (arXiv 2308.06721), section 4.4.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...ip_adapter.patching.attention import image_attention
-from ...ip_adapter.patching.sites import BlockKey, Site, find_sites
-from ...ip_adapter.projectors import build_projector
-from ...ip_adapter.spec import ProjectorConfig
+from ...ip_adapter.attention.image_attention import image_attention
+from ...ip_adapter.bases.backbone import BlockKey, Site
+from ...ip_adapter.bases.backbones import find_sites
+from ...ip_adapter.training.trainable import SiteAttention
+from ...models import build_projector
+from ...models.facts import ProjectorConfig
 
 
 class ConcatenatingAdapter(nn.Module):
@@ -26,17 +27,17 @@ class ConcatenatingAdapter(nn.Module):
         # Pairs in a list, so that the base's matrices are no parameters of this module.
         self._sites: list[tuple[Site, Any]] = [(site, unet.get_submodule(site.path).attn2) for site in find_sites(unet)]
 
-    def forward(self, *image: Tensor) -> dict[BlockKey, Callable[..., Tensor]]:
-        """The host's attn2 replacements for the projector's arguments of a batch."""
+    def forward(self, *image: Tensor) -> dict[BlockKey, SiteAttention]:
+        """The attention of every site, for the projector's arguments of a batch."""
         tokens = self.image_proj(*image)
-        return {site.block: _replacement(site, text.to_k(tokens), text.to_v(tokens)) for site, text in self._sites}
+        return {site.block: _attention(site, text.to_k(tokens), text.to_v(tokens)) for site, text in self._sites}
 
 
-def _replacement(site: Site, image_key: Tensor, image_value: Tensor) -> Callable[..., Tensor]:
+def _attention(site: Site, image_key: Tensor, image_value: Tensor) -> SiteAttention:
     def heads(x: Tensor) -> Tensor:
         return x.unflatten(-1, (site.heads, -1)).transpose(1, 2)
 
-    def attend(query: Tensor, key: Tensor, value: Tensor, _: Any) -> Tensor:
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         keys, values = (torch.cat(pair, dim=1) for pair in ((key, image_key), (value, image_value)))
         return image_attention(query, heads(keys), heads(values))
 

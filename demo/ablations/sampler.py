@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...ip_adapter.host.denoiser import replacements
 from .. import vocabulary
 from ..training.autoencoder import Autoencoder
 from ..training.text_to_image import Noising, TextToImage
 
 STEPS, CFG, BATCH = 20, 2.0, 32
-Adapter = Callable[[Tensor], Any]  # features of a batch -> the host's attn2 replacements
+Adapter = Callable[[Tensor], Any]  # features of a batch -> the attention of every site
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def sample(base: TextToImage, prompts: list[str], noise: Tensor, following: Foll
     options: dict[str, Any] = {}
     if following is not None:
         seen = torch.cat([following.seen, following.nothing])
-        options["patches_replace"] = {"attn2": following.adapter(seen)}
+        options["patches_replace"] = {"attn2": replacements(following.adapter(seen))}
     noising, x = Noising(), noise
     signal, sigma = noising.signal, noising.noise
     timesteps = list(range(1, len(signal), len(signal) // STEPS))[::-1]

@@ -8,11 +8,11 @@ from enum import Enum
 
 from torch import nn
 
-from ...ip_adapter.patching.sites import find_sites
-from ...ip_adapter.spec import Kind
-from ...ip_adapter.training.kinds import Widths, projector_for
+from ...ip_adapter.bases.backbones import find_sites
+from ...ip_adapter.training.kinds import projector_for
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ...models.face import FaceConfig
+from ...models.facts import Kind, Widths
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
 from ..training import plus_adapter

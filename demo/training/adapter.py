@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...ip_adapter.host.denoiser import replacements
 from ...ip_adapter.training.drops import Drops
 from ...ip_adapter.training.trainable import TrainableAdapter
 from ...models.linear import LinearConfig
@@ -58,7 +59,7 @@ def load(weights: Path, base: TextToImage) -> TrainableAdapter:
 def adapter_loss(
     model: nn.Module, base: TextToImage, pool: Pool, seen: Seen, batch: int, generator: torch.Generator
 ) -> Callable[[], Tensor]:
-    """The loss of a model that makes attn2 replacements of what it reads, on batches drawn with the generator."""
+    """The loss of a model that makes attentions of what it reads, on batches drawn with the generator."""
     base.requires_grad_(False)
     noising, labels = Noising(), pool.scenes.labels
 
@@ -70,14 +71,14 @@ def adapter_loss(
         chance = torch.rand(batch, generator=generator)
         ids = caption_ids(labels[rows], generator, KEEP_CAPTION, 0.0)
         ids[DROPS.without_text(chance)] = torch.tensor(vocabulary.padded_ids(""))
-        options = {"patches_replace": {"attn2": model(seen.rows(rows, DROPS.without_picture(chance)))}}
+        options = {"patches_replace": {"attn2": replacements(model(seen.rows(rows, DROPS.without_picture(chance))))}}
         return functional.mse_loss(base(noisy, timesteps, ids, transformer_options=options), target)
 
     return loss
 
 
 def train_adapter(run: Run, base: TextToImage, pool: Pool, seen: Seen, every: int = 500) -> nn.Module:
-    """The run's model, which makes attn2 replacements of what it reads, with the averages of its training."""
+    """The run's model, which makes attentions of what it reads, with the averages of its training."""
     run.train(adapter_loss(run.model, base, pool, seen, run.batch, run.generator), every=every)
     run.model.load_state_dict(run.average)
     return run.model.eval()

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ...ip_adapter.recognition.variant import KIND_METADATA
-from ...ip_adapter.spec import Kind
 from ...ip_adapter.training.trainable import TrainableAdapter
+from ...models.facts import Kind
 from ..files import FACE_PACK
 from ..judge import JUDGE
 from . import (

@@ -16,8 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...ip_adapter.faces.face import WIDTH as EMBEDDING
+from ...ip_adapter.host.denoiser import replacements
 from ...ip_adapter.training.trainable import TrainableAdapter
-from ...models.face import FaceConfig, FacePerceiverConfig
+from ...models.face import FaceConfig
+from ...models.face_perceiver import FacePerceiverConfig
 from ...models.resampler import ResamplerConfig
 from .. import face
 from ..clip_vision import CONFIG as VISION_CONFIG
@@ -124,7 +126,7 @@ def train(
         nobody = torch.rand(len(vectors), generator=run.generator) < NOBODY
         vectors = vectors * ~nobody[:, None]
         features = torch.where(nobody[:, None, None], references.nothing, features)
-        options = {"patches_replace": {"attn2": model(vectors, features)}}
+        options = {"patches_replace": {"attn2": replacements(model(vectors, features))}}
         return model.net(batch.noisy, batch.timesteps, context=batch.context, transformer_options=options)
 
     run.train(frozen_loss(base, pool, run, CAPTIONS, predict), every=20)

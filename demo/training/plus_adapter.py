@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...ip_adapter.spec import Kind
-from ...ip_adapter.training.kinds import Widths, projector_for
+from ...ip_adapter.training.kinds import projector_for
 from ...ip_adapter.training.trainable import TrainableAdapter
+from ...models.facts import Kind, Widths
 from ..clip_vision import CONFIG as VISION_CONFIG
 from ..text_encoder import WIDTH
 from .adapter import PICTURES, train_adapter

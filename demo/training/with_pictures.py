@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...ip_adapter.host.denoiser import replacements
 from ...ip_adapter.training.trainable import TrainableAdapter
 from .adapter import PICTURES
 from .latents import Pool
@@ -62,7 +63,7 @@ def train(folder: Path, base: TextToImage, adapter: TrainableAdapter, pool: Pool
         without = torch.rand(run.batch, generator=run.generator) < WITHOUT_PICTURE
         keep, empty = (torch.where(without[:, None], *pair) for pair in ((KEEP, KEEP_CAPTION), (NO_CAPTION, EMPTY)))
         ids = caption_ids(pool.scenes.labels[rows], run.generator, keep, empty)
-        options = {"patches_replace": {"attn2": model.adapter(seen.rows(rows, without))}}
+        options = {"patches_replace": {"attn2": replacements(model.adapter(seen.rows(rows, without)))}}
         return functional.mse_loss(model.base(noisy, timesteps, ids, transformer_options=options), target)
 
     run.train(loss, every=100)

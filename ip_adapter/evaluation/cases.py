@@ -11,7 +11,7 @@ from ..training.pictures import BROKEN, PICTURE_TYPES, Captioned, find_pictures,
 
 
 @dataclass(frozen=True)
-class Case:
+class EvalSample:
     """A picture that was made, the captioned reference it was made from, and how: the folder it lies in."""
 
     made: Path
@@ -23,7 +23,7 @@ class Case:
         return f"{self.setting}/{self.made.name}" if self.setting else self.made.name
 
 
-def find_cases(made: Path, references: Path) -> list[Case]:
+def find_cases(made: Path, references: Path) -> list[EvalSample]:
     """Every picture of one folder with its reference in the other: `a.png`, `a_1.png` and `a_x.png` belong to `a`.
 
     Raises SettingError for a picture without a reference, and where there are no pictures.
@@ -38,7 +38,7 @@ def find_cases(made: Path, references: Path) -> list[Case]:
             f"{', '.join(strangers[:5]) + ' fit none' if strangers else 'found none'}. Rename or remove them."
         )
     pairs = [(path, known[owner]) for path, owner in zip(pictures, owners, strict=True) if owner is not None]
-    return [Case(path, reference, _setting(path, made)) for path, reference in pairs]
+    return [EvalSample(path, reference, _setting(path, made)) for path, reference in pairs]
 
 
 def _setting(picture: Path, folder: Path) -> str:

@@ -12,7 +12,7 @@ from ..faces.analysis import largest_face
 from ..faces.detection import FaceAnalyser
 from ..prompts.encoder import ImageEncoder
 from ..training.pictures import centre_crop
-from .cases import Case, read_case
+from .cases import EvalSample, read_case
 from .metrics import clip_i, clip_t
 
 
@@ -25,23 +25,23 @@ class Lacking:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """A column of the table: its name, the file or pack that measures, and a number for a case."""
 
     name: str
     by: str
-    of: Callable[[Case], float | Lacking]
+    of: Callable[[EvalSample], float | Lacking]
 
 
 @dataclass(frozen=True)
 class Score:
     """What the measures say of one picture, by their names."""
 
-    case: Case
+    case: EvalSample
     values: dict[str, float | Lacking]
 
 
-def measured(cases: Sequence[Case], measures: Sequence[Measure]) -> list[Score]:
+def measured(cases: Sequence[EvalSample], measures: Sequence[Metric]) -> list[Score]:
     """Raises SettingError for a picture that cannot be read."""
     return [Score(case, {measure.name: measure.of(case) for measure in measures}) for case in cases]
 
@@ -59,29 +59,29 @@ def embeddings(encoder: ImageEncoder) -> Embedding:
     return embedding
 
 
-def image_prompt_similarity(embedding: Embedding, by: str) -> Measure:
+def image_prompt_similarity(embedding: Embedding, by: str) -> Metric:
     """CLIP-I of every picture and its reference."""
 
-    def of(case: Case) -> float:
+    def of(case: EvalSample) -> float:
         return float(clip_i(embedding(case.made), embedding(case.reference.path)))
 
-    return Measure("CLIP-I", by, of)
+    return Metric("CLIP-I", by, of)
 
 
-def text_prompt_similarity(embedding: Embedding, text: Callable[[str], Float[Tensor, "1 width"]], by: str) -> Measure:
+def text_prompt_similarity(embedding: Embedding, text: Callable[[str], Float[Tensor, "1 width"]], by: str) -> Metric:
     """CLIP-T of every picture and the caption of its reference, whether it was drawn with that text or not."""
     cached = cache(text)
 
-    def of(case: Case) -> float | Lacking:
+    def of(case: EvalSample) -> float | Lacking:
         reference = case.reference
         if not reference.caption:
             return Lacking("caption", f"{reference.name} (reference)")
         return float(clip_t(embedding(case.made), cached(reference.caption)))
 
-    return Measure("CLIP-T", by, of)
+    return Metric("CLIP-T", by, of)
 
 
-def face_similarity(analyser: FaceAnalyser, by: str) -> Measure:
+def face_similarity(analyser: FaceAnalyser, by: str) -> Metric:
     """Cosine of the recogniser's embeddings of the largest face in a picture and the largest in its reference.
 
     In [-1, 1]. Where one of the two shows no face there is no number, neither 0 nor another.
@@ -92,10 +92,10 @@ def face_similarity(analyser: FaceAnalyser, by: str) -> Measure:
         faces = largest_face(analyser, read_case(file))
         return None if faces is None else faces.normed[0]
 
-    def of(case: Case) -> float | Lacking:
+    def of(case: EvalSample) -> float | Lacking:
         made, wanted = face(case.made), face(case.reference.path)
         if wanted is None:
             return Lacking("face", f"{case.reference.name} (reference)")
         return Lacking("face", case.name) if made is None else float(made @ wanted)
 
-    return Measure("face similarity", by, of)
+    return Metric("face similarity", by, of)

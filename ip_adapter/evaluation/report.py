@@ -4,13 +4,13 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from .measures import Lacking, Measure, Score
+from .measures import Lacking, Metric, Score
 from .metrics import Mean
 
 _NAMED = 20  # pictures without a number; the CSV has all
 
 
-def markdown(scores: Sequence[Score], measures: Sequence[Measure]) -> str:
+def markdown(scores: Sequence[Score], measures: Sequence[Metric]) -> str:
     """Means over the pictures of every setting, with 95 % confidence intervals, and which pictures they leave out."""
     headings = ["setting", "pictures", *(measure.name for measure in measures)]
     lines = [_row(headings), "|" + "---|" * len(headings)]
@@ -41,7 +41,7 @@ def _left_out(scores: Sequence[Score], name: str) -> str:
     return f"; leaves out {len(lacking)} of {len(scores)} pictures, because there is no {lacking[0].what} in {names}"
 
 
-def table(scores: Sequence[Score], measures: Sequence[Measure]) -> str:
+def table(scores: Sequence[Score], measures: Sequence[Metric]) -> str:
     """Every picture's scores as CSV; a cell is empty where there is no number."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

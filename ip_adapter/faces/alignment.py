@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from ...models.shapes import Float
 from ..errors import FaceError
-from .face import CROP, SQUARE, Crops, Place
+from .face import CROP, SQUARE, Crops, FaceLandmarks
 
 RECOGNISED = 112  # side of the crop a recogniser reads, in pixels
 # Eyes, nose and corners of the mouth in ArcFace's training pictures.
@@ -69,7 +69,7 @@ def square(picture: Tensor, box: Tensor, size: int) -> Float[Tensor, "3 size siz
     return as_bytes(functional.interpolate(cut[None], (size, size), mode="bicubic", antialias=True)[0])
 
 
-def crops_of(picture: Tensor, place: Place) -> Crops:
+def crops_of(picture: Tensor, place: FaceLandmarks) -> Crops:
     """The two cuts of a face that image encoders read."""
     cuts = aligned(picture, place.points, CROP), square(picture, place.box, SQUARE)
     return Crops(*((cut * 255).round().to(torch.uint8) for cut in cuts))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import FaceError, SettingError
 from ..prompts.preprocess import as_pictures
 from .alignment import RECOGNISED, aligned, crops_of
@@ -17,7 +17,7 @@ from .face import Face, Faces, neutral_face
 from .selection import Which, chosen, inside, mask_for_each, masks_for_all, ordered
 
 
-class Missing(Choice):
+class Missing(NamedEnum):
     """What to do about a picture without the face that was asked for."""
 
     ERROR = "error"
@@ -26,7 +26,7 @@ class Missing(Choice):
 
 
 @dataclass(frozen=True)
-class FaceChoice:
+class FaceAnalysisOptions:
     """Which faces, and how hard to look. `index` counts from 0 in the order of `which`; `size` is in pixels."""
 
     which: Which = Which.LARGEST
@@ -63,7 +63,7 @@ def analyse(
     analyser: FaceAnalyser,
     images: Sequence[Tensor],
     masks: Sequence[Tensor],
-    choice: FaceChoice,
+    choice: FaceAnalysisOptions,
     tick: Callable[[], None] = lambda: None,
 ) -> Analysis:
     """The faces of all pictures in host IMAGEs of any sizes; `tick` runs after each picture and may cancel.
@@ -93,7 +93,7 @@ def analyse(
 
 def largest_face(analyser: FaceAnalyser, picture: Float[Tensor, "1 3 height width"]) -> Faces | None:
     """The largest face of one picture in [0, 1], or None where there is none."""
-    faces = analyse(analyser, [picture.movedim(1, -1)], (), FaceChoice(missing=Missing.NEUTRAL)).faces
+    faces = analyse(analyser, [picture.movedim(1, -1)], (), FaceAnalysisOptions(missing=Missing.NEUTRAL)).faces
     return faces if faces.members[0].found else None
 
 
@@ -101,7 +101,7 @@ _REMEDY = "Use a clearer picture, a lower confidence or another detector size, o
 
 
 def _look(
-    analyser: FaceAnalyser, picture: Tensor, mask: Tensor | None, choice: FaceChoice, name: str, number: int
+    analyser: FaceAnalyser, picture: Tensor, mask: Tensor | None, choice: FaceAnalysisOptions, name: str, number: int
 ) -> _Seen:
     found = find_faces(analyser, picture, choice.size, choice.confidence, inside(mask, picture))
     faces = ordered(found.faces, choice.which)

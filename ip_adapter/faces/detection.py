@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
-from .face import Place, Recogniser
+from .face import FaceLandmarks, Recogniser
 
 # Detectors know faces up to a part of their input. So a portrait is tried smaller, and when even that finds nothing,
 # with black around it: factors of the chosen size, and margins as a part of the longer side.
@@ -32,8 +32,8 @@ class Detections:
         """Those that a mask or a list of indices names, in its order."""
         return Detections(self.boxes[chosen], self.points[chosen], self.scores[chosen])
 
-    def place(self, index: int) -> Place:
-        return Place(self.boxes[index], self.points[index])
+    def place(self, index: int) -> FaceLandmarks:
+        return FaceLandmarks(self.boxes[index], self.points[index])
 
     def moved(self, scale: Tensor, shift: Tensor) -> "Detections":
         """The same faces after every x and y has been scaled, then shifted."""

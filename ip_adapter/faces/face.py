@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...models.face import FACE_WIDTH
 from ...models.shapes import Float
 from ..errors import FaceError
 from ..prompts.preprocess import NEUTRAL
 
-WIDTH = 512  # numbers in an embedding, for every published adapter
+WIDTH = FACE_WIDTH  # numbers in an embedding
 CROP, SQUARE = 224, 336  # sides of the two crops, in pixels
 _UNKNOWN = "unknown"
 
@@ -46,7 +47,7 @@ class Crops:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class FaceLandmarks:
     """Where a face lies, in pixels: left, top, right, bottom; then eyes, nose and corners of the mouth as x, y."""
 
     box: Float[Tensor, "4"]
@@ -64,7 +65,7 @@ class Face:
     picture: int
     embedding: Float[Tensor, "512"]
     score: float = 1.0
-    place: Place | None = None
+    place: FaceLandmarks | None = None
     crops: Crops | None = None
     found: bool = True
 

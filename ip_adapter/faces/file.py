@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import FaceError, PictureError
+from ..files.checkpoint import TensorSource, read_tensors
 from ..prompts.preprocess import as_pictures
-from ..recognition.checkpoint import TensorSource, read_tensors
 from .alignment import crops_of, template_box
-from .face import CROP, SQUARE, WIDTH, Crops, Face, Faces, Place, Recogniser
+from .face import CROP, SQUARE, WIDTH, Crops, Face, FaceLandmarks, Faces, Recogniser
 
 EXTENSIONS = (".safetensors", ".pt")
 FORMAT, VERSION = "ip-adapter-nodes faces", 1
@@ -126,7 +126,7 @@ def _face(tensors: Mapping[str, Tensor], index: int, picture: Tensor | None) -> 
     place = None
     if "points" in row:
         box = row["boxes"] if "boxes" in row else template_box(row["points"])
-        place = Place(box, row["points"])
+        place = FaceLandmarks(box, row["points"])
     crops = Crops(row["crops"], row["squares"]) if {"crops", "squares"} <= row.keys() else None
     if crops is None and place is not None and picture is not None:
         crops = crops_of(picture, place)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..adapter import Adapter
-from ..patching.sites import Site
+from ..bases.backbone import Site
+from ..bases.unet import UNET
 
 _PART = re.compile(r"ip_adapter\.([0-9]{1,4})\.to_(q|k|v|out)_lora\.down\.weight")
 LAYERS = {"q": "to_q", "k": "to_k", "v": "to_v", "out": "to_out.0"}  # of an attention, as files and the host name them
@@ -36,8 +37,9 @@ def lora_pairs(adapter: Adapter, sites: tuple[Site, ...]) -> Iterator[LoraPair]:
 def _modules(adapter: Adapter, sites: tuple[Site, ...]) -> Mapping[str, str]:
     blocks = dict(zip(adapter.spec.site_indices, sites, strict=True))
     found = (match for match in map(_PART.fullmatch, adapter.source.shapes) if match)
-    return {match[0]: _module(blocks[int(match[1]) | 1], int(match[1]), match[2]) for match in found}
+    return {match[0]: _module(blocks, int(match[1]), match[2]) for match in found}
 
 
-def _module(site: Site, number: int, part: str) -> str:
-    return f"{site.path}.attn{2 if number % 2 else 1}.{LAYERS[part]}"
+def _module(blocks: Mapping[int, Site], number: int, part: str) -> str:
+    position, attention = UNET.attention(number)
+    return f"{blocks[UNET.number(position)].path}.attn{attention}.{LAYERS[part]}"

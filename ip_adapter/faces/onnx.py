@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..catalog import sha256_of
 from ..errors import FaceError
+from ..files.stamps import sha256_of
 from .alignment import RECOGNISED
 from .detection import Detections
 from .face import RECOGNISERS, WIDTH, Recogniser

@@ -6,23 +6,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...models.resampler import ResamplerConfig
+from ...models.facts import FaceRecogniser, FaceVector, NegativeFeatures
 from ...models.shapes import Float
+from ..bases.image_encoders import encoder_name
 from ..errors import FaceError, WrongEncoderError, WrongPromptError
-from ..names import encoder_name
-from ..prompts.combine import SIDE_BY_SIDE, combined
+from ..prompts.combine import SIDE_BY_SIDE, Combine, combined
+from ..prompts.features import Features, check_encoder
 from ..prompts.projector_inputs import ProjectorInputs
-from ..prompts.prompt import Combine, Features, check_encoder
-from ..spec import AdapterSpec, Base, FaceVector, NegativeFeatures
+from ..spec import AdapterSpec
 from .face import Faces
 
-# The recogniser each family was trained with. Vectors of another have the same width and mean somebody else.
-_RECOGNISERS = {Base.KOLORS: "antelopev2"}
-_USUAL_RECOGNISER = "buffalo_l"
+_KNOWN = {recogniser.value for recogniser in FaceRecogniser}
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class FaceFeatures:
     """What an image encoder saw of the faces' crops, one row per face, and its output for zeros."""
 
     features: Features
@@ -34,7 +32,7 @@ class FacePrompt:
     """Faces of one person; `look` is needed by the Plus kinds alone, as is `structure_weight`, the look's share."""
 
     faces: Faces
-    look: Look | None = None
+    look: FaceFeatures | None = None
     structure_weight: float = 1.0
     combine: Combine = Combine.CONCAT
 
@@ -46,11 +44,12 @@ class FacePrompt:
                 f"{file} is a {spec.kind.value} adapter: it reads an image prompt, not faces. Use Apply IP-Adapter "
                 "with Encode Image Prompt."
             )
-        expected, given = _RECOGNISERS.get(spec.base, _USUAL_RECOGNISER), self.faces.recogniser.name
-        if given in {*_RECOGNISERS.values(), _USUAL_RECOGNISER} and given != expected:
+        expected, given = spec.recogniser, self.faces.recogniser.name
+        # Vectors of another recogniser have the same width and mean somebody else.
+        if expected is not None and given in _KNOWN and given != expected.value:
             raise FaceError(
-                f"{file} was trained with the face recogniser {expected}, and these faces are from {given}; it would "
-                f"draw somebody else. Choose {expected} in Load Face Analysis."
+                f"{file} was trained with the face recogniser {expected.value}, and these faces are from {given}; it "
+                f"would draw somebody else. Choose {expected.value} in Load Face Analysis."
             )
         if spec.stage is None:
             return
@@ -65,8 +64,8 @@ class FacePrompt:
         vectors = self._combined(self.faces.normed if spec.face is FaceVector.NORMED else self.faces.embeddings)
         if spec.face is FaceVector.NORMED and self.combine not in SIDE_BY_SIDE:
             vectors = functional.normalize(vectors, dim=-1)
-        if isinstance(spec.projector, ResamplerConfig):
-            vectors = vectors[:, None]  # a resampler reads a sequence, here of one
+        if spec.published.in_sequence:
+            vectors = vectors[:, None]
         nobody = torch.zeros_like(vectors[:1])
         weights = [1.0] * len(vectors)
         if spec.stage is None or self.look is None:

@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import PictureError
 from .detection import Detections
 
 
-class Which(Choice):
+class Which(NamedEnum):
     """The order in which faces are counted, and whether one of them is meant or all."""
 
     LARGEST = "largest"

@@ -3,19 +3,19 @@
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import FaceError
 from .face import Faces
 
 
-class Measure(Choice):
+class SimilarityOf(NamedEnum):
     """One number for two groups of faces."""
 
     BEST = "best"  # of all pairs
     MEAN = "mean"  # over all pairs
 
 
-def compare(first: Faces, second: Faces, measure: Measure) -> tuple[float, str]:
+def compare(first: Faces, second: Faces, measure: SimilarityOf) -> tuple[float, str]:
     """The measure, from -1 to 1, and a table of all pairs: a row for each face of the first, a column of the second.
 
     Neutral faces are left out. Raises FaceError when nothing else is left, or when two recognisers are known to differ.
@@ -27,7 +27,7 @@ def compare(first: Faces, second: Faces, measure: Measure) -> tuple[float, str]:
         )
     rows, columns = _found(first), _found(second)
     cosines = first.normed[rows] @ second.normed[columns].T
-    number = float({Measure.BEST: cosines.amax, Measure.MEAN: cosines.mean}[measure]())
+    number = float({SimilarityOf.BEST: cosines.amax, SimilarityOf.MEAN: cosines.mean}[measure]())
     return number, _table(_names("a", first, rows), _names("b", second, columns), cosines)
 
 

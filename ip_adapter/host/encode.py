@@ -1,23 +1,22 @@
 """The host's CLIP vision models as image encoders of the core."""
 
-from typing import Any
-
 import comfy.model_management
 import torch
 from torch import Tensor
 
 from ..errors import WrongEncoderError
-from ..prompts.encoder import EncodeChoice, Reference, image_prompt
+from ..prompts.encoder import EncodeOptions, Reference, image_prompt
 from ..prompts.features import Features
 from ..prompts.prompt import ImagePrompt
+from .model import HostClipVision
 from .progress import Progress
 
 
 class HostEncoder:
     """The host's CLIP_VISION as the core's ImageEncoder."""
 
-    def __init__(self, clip_vision: Any) -> None:
-        if not hasattr(clip_vision, "encode_image"):
+    def __init__(self, clip_vision: HostClipVision | None) -> None:
+        if clip_vision is None or not hasattr(clip_vision, "encode_image"):
             raise WrongEncoderError("Expected a CLIP_VISION model. Connect a Load CLIP Vision node.")
         self._host = clip_vision
 
@@ -47,7 +46,7 @@ def _features(pooled: Tensor, penultimate: Tensor) -> Features:
 
 
 def encode_prompt(
-    clip_vision: Any, positive: Reference, negative: Reference | None, choice: EncodeChoice
+    clip_vision: HostClipVision | None, positive: Reference, negative: Reference | None, choice: EncodeOptions
 ) -> tuple[ImagePrompt, Tensor]:
     """The image prompt of references, and the squares the encoder saw as a host IMAGE.
 

@@ -7,14 +7,16 @@ import folder_paths
 from torch import Tensor
 
 from ..errors import FaceError
-from ..faces.analysis import Analysis, FaceChoice, analyse
+from ..faces.analysis import Analysis, FaceAnalysisOptions, analyse
 from ..faces.detection import FaceAnalyser
 from ..faces.face import Faces
 from ..faces.file import EXTENSIONS, load_faces, save_faces
 from ..faces.onnx import available_providers, open_pack
-from ..faces.pack import AUTO, choose_pack, find_packs
+from ..faces.pack import AUTO
+from ..files.stamps import stamp
+from ..library.face_packs import choose_pack, find_packs
 from .progress import Progress
-from .saved_files import SavedFiles, stamp
+from .saved_files import SavedFiles
 
 FOLDER = "insightface"
 SAVED = SavedFiles("faces", EXTENSIONS, "face", FaceError)
@@ -48,7 +50,7 @@ def pack_stamp(pack: str) -> object:
 
 
 def analyse_faces(
-    analyser: FaceAnalyser, images: Sequence[Tensor], masks: Sequence[Tensor], choice: FaceChoice
+    analyser: FaceAnalyser, images: Sequence[Tensor], masks: Sequence[Tensor], choice: FaceAnalysisOptions
 ) -> Analysis:
     """`face_analysis.analyse` with the host's progress bar; after each picture the user can cancel."""
     return analyse(analyser, images, masks, choice, Progress(sum(map(len, images))))

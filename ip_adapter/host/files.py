@@ -6,9 +6,11 @@ import folder_paths
 
 from ..adapter import Adapter
 from ..errors import AdapterFileError
-from ..recognition.checkpoint import EXTENSIONS
+from ..files.checkpoint import EXTENSIONS
+from ..files.stamps import stamp
+from ..library import inventory as library
 from ..recognition.summary import summary
-from .said import say
+from .node_messages import say
 
 FOLDER = "ipadapter"
 
@@ -34,7 +36,7 @@ def load_adapter(file: str, variant: str, node: str | None) -> Adapter:
 
     Raises AdapterFileError, NotAnAdapterError, or SettingError for a wrong variant.
     """
-    adapter = Adapter.load(adapter_path(file), variant)
+    adapter = library.load_adapter(adapter_path(file), variant)
     say(file, summary(adapter.spec), node)
     return adapter
 
@@ -53,7 +55,4 @@ def adapter_path(file: str) -> Path:
 def file_stamp(file: str) -> tuple[str, int, int] | str:
     """What changes when the file behind a name does."""
     path = folder_paths.get_full_path(FOLDER, file)
-    if path is None:
-        return ""
-    facts = Path(path).stat()
-    return path, facts.st_size, facts.st_mtime_ns
+    return "" if path is None else stamp(Path(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 import folder_paths
 
 from ..errors import AdapterError
+from ..files.stamps import stamp
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,6 @@ class SavedFiles:
             if file.endswith(f" [{label}]") and _inside(folder, path) and path.is_file():
                 return path
         return None
-
-
-def stamp(path: Path) -> tuple[str, int, int]:
-    facts = path.stat()
-    return str(path), facts.st_size, facts.st_mtime_ns
 
 
 def _inside(folder: Path, path: Path) -> bool:

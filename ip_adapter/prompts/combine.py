@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import SettingError
 from .projector_inputs import Share
 
 Rows = Float[Tensor, "pictures ..."]  # pooled features, or those of every patch; patches are combined place by place
 
 
-class Combine(Choice):
+class Combine(NamedEnum):
     """How several pictures become one prompt.
 
     All but the first two make one picture's worth of tokens. `strength * features` of the result is the mean of

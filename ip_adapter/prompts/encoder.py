@@ -46,7 +46,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class EncodeChoice:
+class EncodeOptions:
     """What the user chose on an encode node, by name. Raises SettingError for numbers out of range."""
 
     fit: str = Fit.CROP
@@ -86,7 +86,7 @@ def image_prompt(
     encoder: ImageEncoder,
     positive: Reference,
     negative: Reference | None,
-    choice: EncodeChoice,
+    choice: EncodeOptions,
     progress: Callable[[int], Tick] = lambda total: lambda done: None,
 ) -> tuple[ImagePrompt, Tensor]:
     """The image prompt of references, and the squares (n, 3, size, size) that stand for the positive ones.

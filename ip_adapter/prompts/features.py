@@ -7,14 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...models.facts import Stage
 from ...models.shapes import Float
+from ..bases.image_encoders import encoder_name
 from ..errors import WrongEncoderError
-from ..names import encoder_name
-from ..spec import AdapterSpec, Base, Stage
+from ..spec import AdapterSpec
 
-# Patches and class token of ViT-L/14 at 336 pixels, which Kolors' adapters were trained with. The same encoder at 224
-# pixels gives features of equal width and would pass unnoticed.
-_KOLORS_PATCHES = 577
 # Least cosine of what one encoder makes of zeros. Weights rounded to 8 bits leave it above 0.99, other weights bring it
 # to about 0 (random CLIPs of 12 layers).
 _SAME = 0.9
@@ -74,9 +72,10 @@ def check_encoder(features: Features, spec: AdapterSpec, file: str) -> None:
             f"{encoder_name(spec.stage, given.shape[-1])} (width {given.shape[-1]}). Load that encoder in the CLIP "
             "vision loader."
         )
-    if spec.base is Base.KOLORS and given.shape[1] != _KOLORS_PATCHES:
+    patches = spec.published.patches
+    if patches is not None and given.shape[1] != patches:
         raise WrongEncoderError(
-            f"{file} needs CLIP ViT-L/14 at 336 pixels, which gives {_KOLORS_PATCHES} features of a picture; this "
+            f"{file} needs CLIP ViT-L/14 at 336 pixels, which gives {patches} features of a picture; this "
             f"prompt has {given.shape[1]}. Load Kolors' image encoder in the CLIP vision loader."
         )
 

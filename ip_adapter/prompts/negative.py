@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from .noise import Noise, neutral, noisy
 
 
-class Negative(Choice):
+class Negative(NamedEnum):
     """What stands on the negative side of guidance in place of a picture."""
 
     AUTO = "auto"  # what the adapter was trained with: zero embedding, or zero picture for Plus and full-face

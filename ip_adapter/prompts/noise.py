@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import SettingError
 from .preprocess import NEUTRAL, as_pictures, blurred
 
@@ -16,7 +16,7 @@ Pictures = Float[Tensor, "pictures 3 height width"]
 _PIECES = 8  # to a side, for shuffling
 
 
-class Noise(Choice):
+class Noise(NamedEnum):
     """How noise takes the place of a picture; at strength 0 the picture is left."""
 
     FADE = "fade"  # mixed with uniform noise
@@ -26,7 +26,7 @@ class Noise(Choice):
 
 
 @dataclass(frozen=True)
-class NoiseChoice:
+class NoiseOptions:
     """What the user chose on a noise node. Raises SettingError for numbers out of range."""
 
     kind: Noise = Noise.FADE
@@ -43,7 +43,7 @@ class NoiseChoice:
             )
 
 
-def negative_noise(image: Tensor | None, choice: NoiseChoice) -> Float[Tensor, "pictures height width 3"]:
+def negative_noise(image: Tensor | None, choice: NoiseOptions) -> Float[Tensor, "pictures height width 3"]:
     """Noise made of a host IMAGE, or of the encoder's neutral colour. Raises PictureError for an unusable picture."""
     pictures = neutral(choice.size) if image is None else as_pictures(image).cpu()
     pictures = noisy(pictures, choice.kind, choice.strength, choice.seed)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.shapes import Float
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import PictureError, SettingError
 
 # Mean colour of CLIP's training pictures: zero after normalisation, so it says nothing to the encoder.
@@ -20,7 +20,7 @@ MAX_SHARPENING = 2.0
 _SHARPENED_DETAIL = 1.0  # pixels of the encoder's square; a patch of the published encoders is 14 wide
 
 
-class Fit(Choice):
+class Fit(NamedEnum):
     """How a picture that is not square becomes square."""
 
     CROP = "crop"  # a square of the picture's shorter side, as the host crops
@@ -29,7 +29,7 @@ class Fit(Choice):
     TILES = "tiles"  # the whole picture padded, and squares that cover it, each as a picture of its own
 
 
-class Position(Choice):
+class Position(NamedEnum):
     """Which part of a picture that is not square a crop takes."""
 
     CENTER = "center"

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...models.facts import Stage
 from ..errors import AdapterFileError
-from ..recognition.checkpoint import TensorSource, read_tensors
-from ..spec import Stage
+from ..files.checkpoint import TensorSource, read_tensors
 from .combine import Combine
 from .features import NOTHING, Features
 from .negative import Negative

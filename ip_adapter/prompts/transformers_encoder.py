@@ -20,12 +20,12 @@ class TransformersEncoder:
     Raises WrongEncoderError for any other model.
     """
 
-    def __init__(self, model: Any) -> None:
-        if not hasattr(model, "visual_projection"):
+    def __init__(self, encoder: Any) -> None:
+        if not hasattr(encoder, "visual_projection"):
             raise WrongEncoderError(
-                f"Expected a CLIPVisionModelWithProjection of transformers, got {type(model).__name__}. Load that."
+                f"Expected a CLIPVisionModelWithProjection of transformers, got {type(encoder).__name__}. Load that."
             )
-        self._model = model
+        self._model = encoder
 
     @classmethod
     def load(cls, folder: Path) -> "TransformersEncoder":

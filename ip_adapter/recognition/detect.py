@@ -1,23 +1,21 @@
 """What is this file? Tensor names and shapes in, `AdapterSpec` out."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from ...models.face import FaceConfig, FacePerceiverConfig
+from ...models import NETWORKS
+from ...models.facts import FileShapes, PublishedKind, Shapes
+from ..bases.base_models import base_of
 from ..errors import AdapterFileError, NotAnAdapterError, SettingError
-from ..names import base_of
-from ..projectors import PROJECTORS
-from ..spec import AdapterSpec, Base, FaceVector, Kind, NegativeFeatures, Stage
-from .checkpoint import WEIGHTS, Shapes
-from .relatives import INSTANT_ID_FILE, LOOKALIKES, OTHER_FILES, Relative, first_shown
-from .variant import AUTO, INSTANT_ID, PAIRS, Clues, decide
+from ..files.checkpoint import WEIGHTS
+from ..spec import AdapterSpec
+from .unsupported import LOOKALIKES, OTHER_FILES, UNSUPPORTED_KINDS, Relative, first_shown
+from .variant import AUTO, Clues, Decision, decide
 
 PROJECTOR_PREFIX = "image_proj."
 SITE_PREFIX = "ip_adapter."
 _SITE_MATRIX = re.compile(r"ip_adapter\.(0|[1-9][0-9]{0,3})\.to_[kv]_ip\.weight")
 _LORA = re.compile(r"ip_adapter\.[0-9]{1,4}\.to_(?:q|k|v|out)_lora\.down\.weight")
-_KOLORS_FEATURES = 1024  # ViT-L, which no adapter for SDXL reads patch by patch
 _NO_CLUES = Clues()
 
 
@@ -34,22 +32,21 @@ def describe(shapes: Shapes, name: str, clues: Clues = _NO_CLUES) -> AdapterSpec
         raise _not_an_adapter(lookalike or first_shown(OTHER_FILES, shapes), shapes, name)
     _check_tensors(shapes, name, clues.dtypes)
     widths, context_width = _site_widths(shapes, sites, name)
-    for entry in PROJECTORS:
-        config = entry.recognise(projector, context_width)
+    file = FileShapes(projector, context_width, base_of(context_width, len(sites)))
+    for network in NETWORKS:
+        config = network.recognise(file)
         if config is not None:
-            spec = AdapterSpec(
-                kind=entry.kind,
-                projector=config,
-                stage=entry.stage,
-                negative=entry.negative,
+            decision = _decided(network.candidates(config, file), shapes, name, file, clues)
+            return AdapterSpec(
+                published=decision.published,
+                projector=decision.published.configured(config),
                 context_width=context_width,
                 site_indices=tuple(sites),
                 site_widths=widths,
-                base=base_of(context_width, len(sites)),
-                face=entry.face,
+                base=decision.published.base or file.base,
                 lora_rank=next((shapes[key][0] for key in shapes if _LORA.fullmatch(key) and shapes[key]), None),
+                decided_by=decision.decided_by,
             )
-            return _told_apart(_of_kolors(_portrait(spec)), shapes, name, clues)
     raise AdapterFileError(
         f"{name} is incomplete, or its image projection is of no known kind: {', '.join(sorted(projector)[:4])}. "
         "Download the file again; if it is complete, it needs the nodes it was made for."
@@ -67,46 +64,22 @@ def _check_tensors(shapes: Shapes, name: str, dtypes: Mapping[str, str]) -> None
             )
 
 
-def _portrait(spec: AdapterSpec) -> AdapterSpec:
-    """The face network of a portrait gives more tokens than the four of FaceID."""
-    is_portrait = spec.kind is Kind.FACEID and isinstance(spec.projector, FaceConfig) and spec.projector.tokens > 4
-    return replace(spec, kind=Kind.FACEID_PORTRAIT) if is_portrait else spec
-
-
-def _of_kolors(spec: AdapterSpec) -> AdapterSpec:
-    """Kolors has the cross-attentions of SDXL; its adapters read ViT-L patches, and raw face vectors.
-
-    Source: https://github.com/Kwai-Kolors/Kolors, ipadapter and ipadapter_FaceID.
-    """
-    reads_its_encoder = spec.stage is Stage.PENULTIMATE and spec.feature_width == _KOLORS_FEATURES
-    # Tokens as wide as its text, which its own projection brings to the width of SDXL's.
-    is_kolors = reads_its_encoder or spec.tokens_width != spec.context_width
-    if spec.base is not Base.SDXL or not is_kolors:
-        return spec
-    if spec.face is None:
-        return replace(spec, base=Base.KOLORS)
-    # Its face network sees zeros, not an encoded picture, on the unconditional side.
-    negative = NegativeFeatures.ZERO_EMBEDDING
-    return replace(spec, base=Base.KOLORS, face=FaceVector.RAW, negative=negative)
-
-
-def _told_apart(spec: AdapterSpec, shapes: Shapes, name: str, clues: Clues) -> AdapterSpec:
-    """The spec with its kind decided where tensors alone cannot."""
-    pair = next((pair for pair in PAIRS if spec.kind in pair), None)
-    if clues.variant not in (AUTO, spec.kind) and (pair is None or clues.variant not in pair):
+def _decided(
+    candidates: Sequence[PublishedKind], shapes: Shapes, name: str, file: FileShapes, clues: Clues
+) -> Decision:
+    """The kind, decided by other facts where tensors alone cannot."""
+    kinds = tuple(dict.fromkeys(one.kind for one in candidates))
+    if clues.variant not in (AUTO, *kinds):
         raise SettingError(
-            f"{name} cannot be of the variant {clues.variant}: its tensors are those of {spec.kind.value}. "
+            f"{name} cannot be of the variant {clues.variant}: its tensors are those of {kinds[0].value}. "
             "Choose auto, or another file."
         )
-    if pair is None:
-        return spec
-    decision = decide(pair, name, shapes, clues)
-    if decision.kind == INSTANT_ID:
-        raise _not_an_adapter(INSTANT_ID_FILE, shapes, name)
-    kind, config = Kind(decision.kind), spec.projector
-    if isinstance(config, FacePerceiverConfig):
-        config = replace(config, shortcut=kind is Kind.FACEID_PLUS_V2)
-    return replace(spec, kind=kind, projector=config, decided_by=decision.decided_by)
+    if len(kinds) == 1:
+        return Decision(candidates[0], "tensor shapes")
+    decision = decide(candidates, name, file.context_width, clues)
+    if not decision.published.supported:
+        raise _not_an_adapter(UNSUPPORTED_KINDS[decision.published.kind], shapes, name)
+    return decision
 
 
 def _site_widths(shapes: Shapes, sites: list[int], name: str) -> tuple[tuple[int, ...], int]:

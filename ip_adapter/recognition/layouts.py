@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checkpoint import ReadTensor, Shapes, TensorSource
+from ...models.facts import Shapes
+from ..bases.unet import UNET
+from ..files.checkpoint import ReadTensor, TensorSource
 
 _HEADS = ("image_proj", "image_proj_model", "ip_adapter", "adapter_modules", "unet", "encoder_hid_proj")
 _PREFERRED = re.compile(r"(?:image_proj|ip_adapter)\..+")
@@ -112,7 +114,7 @@ def _processors(stored: Mapping[str, str]) -> dict[str, Stored]:
     found = [(match, stored[name]) for name in stored if (match := _PROCESSOR.fullmatch(name))]
     blocks = sorted({_block(match) for match, _ in found})
     return {
-        f"ip_adapter.{2 * blocks.index(_block(match)) + int(match[5]) - 1}.{match[6]}.weight": (name,)
+        f"ip_adapter.{UNET.numbered(blocks.index(_block(match)), int(match[5]))}.{match[6]}.weight": (name,)
         for match, name in found
     }
 

@@ -1,6 +1,7 @@
 """What an adapter is, in a line for people."""
 
-from ..names import encoder_name, fitting_bases
+from ..bases.base_models import fitting_bases
+from ..bases.image_encoders import encoder_name
 from ..spec import AdapterSpec
 
 

@@ -2,28 +2,28 @@
 
 FaceID-Plus versions 1 and 2 have equal tensors and different formulas. FaceID Portrait unnorm and InstantID have equal
 tensors too and were trained on different face recognisers. Order: the user's choice, the hash of a published file,
-metadata that we wrote, the file's name, the numbers' precision, a stated default.
+metadata that we wrote, the base that only one of them was published for, the file's name, the numbers' precision, a
+stated default.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..spec import Kind
-from .checkpoint import Shapes
+from ...models import KINDS, NETWORKS
+from ...models.facts import Kind, PublishedKind
 
 AUTO = "auto"
-INSTANT_ID = "instantid"
 KIND_METADATA = "ip_adapter_nodes.kind"  # written by our converter and our training
-# Pairs that only these rules tell apart; the first is the default.
-PAIRS = ((Kind.FACEID_PLUS_V2.value, Kind.FACEID_PLUS.value), (Kind.FACEID_PORTRAIT_UNNORM.value, INSTANT_ID))
-VARIANTS = (AUTO, Kind.FACEID_PLUS.value, Kind.FACEID_PLUS_V2.value, Kind.FACEID_PORTRAIT_UNNORM.value)
-_NAMES = (
-    (Kind.FACEID_PLUS_V2.value, re.compile(r"plus[-_ ]?v2", re.IGNORECASE)),
-    (Kind.FACEID_PLUS.value, re.compile(r"faceid[-_ ]?plus", re.IGNORECASE)),
-    (Kind.FACEID_PORTRAIT_UNNORM.value, re.compile(r"unnorm", re.IGNORECASE)),
-    (INSTANT_ID, re.compile(r"instant[-_ ]?id", re.IGNORECASE)),
-)
+
+
+def _alike() -> Iterator[Kind]:
+    """Kinds that have their tensors in common with another one, and that these nodes run."""
+    for network in NETWORKS:
+        hinted = {one.kind for one in network.kinds if one.hints.file_name is not None}
+        yield from (one.kind for one in network.kinds if len(hinted) > 1 and one.supported)
+
+
+VARIANTS = (AUTO, *(kind.value for kind in Kind if kind in set(_alike())))
 
 
 def _nothing_known() -> str | None:
@@ -45,38 +45,40 @@ class Clues:
 
 @dataclass(frozen=True)
 class Decision:
-    """One of a pair, and by which rule."""
+    """One of several kinds with equal tensors, and by which rule."""
 
-    kind: str
+    published: PublishedKind
     decided_by: str
 
 
-def decide(pair: tuple[str, str], name: str, shapes: Shapes, clues: Clues) -> Decision:
-    """Which of a pair of kinds with equal tensors a file is."""
-    rules: tuple[tuple[str, Callable[[], str | None]], ...] = (
-        ("the variant chosen on the node", lambda: clues.variant),
-        ("sha256 of the published file", clues.published),
-        ("metadata", lambda: clues.metadata.get(KIND_METADATA)),
-        ("SDXL, for which only version 2 exists", lambda: _only_version(shapes)),
-        ("file name", lambda: _named(name)),
-        ("float32 throughout, as InstantID is published", lambda: _by_precision(clues.dtypes)),
-    )
-    for reason, answer in rules:
-        kind = answer()
-        if kind in pair:
-            return Decision(kind, reason)
-    return Decision(pair[0], f"default, since nothing tells it from {pair[1]}")
+def decide(candidates: Sequence[PublishedKind], name: str, context_width: int, clues: Clues) -> Decision:
+    """Which of several kinds with equal tensors a file is; the first where nothing tells."""
+    for reason, kind in _answers(candidates, name, context_width, clues):
+        found = next((one for one in candidates if one.kind == kind), None)
+        if found is not None:
+            return Decision(found, reason)
+    others = ", ".join(dict.fromkeys(one.kind.value for one in candidates if one.kind is not candidates[0].kind))
+    return Decision(candidates[0], f"default, since nothing tells it from {others}")
 
 
-def _only_version(shapes: Shapes) -> str | None:
-    widths = {shape[-1] for name, shape in shapes.items() if name.endswith(".to_v_ip.weight")}
-    return Kind.FACEID_PLUS_V2.value if widths == {2048} else None
+def _answers(
+    candidates: Sequence[PublishedKind], name: str, context_width: int, clues: Clues
+) -> Iterator[tuple[str, str | None]]:
+    """Every rule in turn: its reason and what it says, which need not be one of the candidates."""
+    yield "the variant chosen on the node", clues.variant
+    yield "sha256 of the published file", clues.published()
+    yield "metadata", clues.metadata.get(KIND_METADATA)
+    for one in candidates:
+        if one.hints.context_width == context_width:
+            yield one.hints.why, one.kind
+    yield "file name", _named(name)
+    matrices = {dtype for tensor, dtype in clues.dtypes.items() if tensor.startswith("ip_adapter.")}
+    for one in candidates:
+        if matrices == {one.hints.dtype}:
+            yield one.hints.why, one.kind
 
 
-def _named(name: str) -> str | None:
-    return next((kind for kind, pattern in _NAMES if pattern.search(name)), None)
-
-
-def _by_precision(dtypes: Mapping[str, str]) -> str | None:
-    matrices = {dtype for name, dtype in dtypes.items() if name.startswith("ip_adapter.")}
-    return INSTANT_ID if matrices == {"F32"} else None
+def _named(name: str) -> Kind | None:
+    """The first kind whose pattern is in the name, the more particular patterns first."""
+    patterns = ((one.kind, one.hints.file_name) for one in KINDS if one.hints.file_name is not None)
+    return next((kind for kind, pattern in patterns if pattern.search(name)), None)

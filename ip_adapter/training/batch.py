@@ -40,14 +40,14 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Nothing:
+class UncondBatch:
     """What stands, in one row, where text or picture is dropped: what guidance shows the negative side."""
 
     text: Text
     image: tuple[Tensor, ...]
 
-    def to(self, device: torch.device) -> "Nothing":
-        return Nothing(self.text.to(device), tuple(part.to(device) for part in self.image))
+    def to(self, device: torch.device) -> "UncondBatch":
+        return UncondBatch(self.text.to(device), tuple(part.to(device) for part in self.image))
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

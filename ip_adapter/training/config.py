@@ -9,8 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ...models.facts import Kind
 from ..errors import SettingError
-from ..spec import Kind
 from .drops import Drops
 from .kinds import reads
 from .loss import Weighting
@@ -27,7 +27,7 @@ class Precision(str, Enum):
     FLOAT16 = "float16"
 
 
-class Features(str, Enum):
+class FeatureCaching(str, Enum):
     """When pictures and captions are encoded."""
 
     CACHED = "cached"  # once, into a folder beside the result, as float16
@@ -72,7 +72,7 @@ class TrainingConfig:
     ema: float = 0.0  # how much of the moving average a step leaves; 0 keeps none
     precision: Precision = Precision.FLOAT32
     recompute: bool = False  # activations of transformer blocks: less memory, a third more time
-    features: Features = Features.CACHED
+    features: FeatureCaching = FeatureCaching.CACHED
     held_out: int = 0  # pictures that are not trained on but measured
     seed: int = 0
     save_every: int = 500  # at most so many steps are lost when the machine fails

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..adapter import Adapter
-from ..recognition.conversion import FORMAT
+from ..library.conversion import FORMAT
 from ..recognition.variant import KIND_METADATA
 from .atomic import write_tensors
 from .config import Precision, TrainingConfig

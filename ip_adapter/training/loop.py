@@ -9,16 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..spec import ProjectorConfig
-from .batch import Nothing
-from .checkpointing import recompute_blocks
+from ...models.facts import ProjectorConfig
+from .batch import UncondBatch
 from .config import Precision, Tracker, TrainingConfig
 from .curve import Curve, Point
-from .draws import Draw, Order, draw
 from .drops import Drops
 from .errors import TrainingError
 from .export import DTYPES, export
-from .loss import Base, Objective, Weighting
+from .loss import Denoiser, Objective, Weighting
+from .noise import Draw, Order, draw
 from .optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from .samples import Samples
 from .saved import Saved, Surroundings, load, save
@@ -41,18 +40,18 @@ class Outcome(str, Enum):
 class Job:
     """What is trained, and on what."""
 
-    base: Base
+    base: Denoiser
     projector: ProjectorConfig
     samples: Samples
     held_out: Samples | None
-    nothing: Nothing
+    nothing: UncondBatch
     config: TrainingConfig
     lora_rank: int = 0  # 0 trains no LoRA
     start: Mapping[str, Tensor] | None = None  # tensors of an adapter to go on from, by their published names
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a training is; the time is an estimate in seconds."""
 
     point: Point
@@ -61,10 +60,10 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Callbacks:
     """Who is told of the progress and of every step, and who can ask a training to stop after the step it is at."""
 
-    report: Callable[[Progress], None] = lambda _: None
+    report: Callable[[TrainingProgress], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
     stepped: Callable[[int], None] = lambda _: None
 
@@ -97,7 +96,7 @@ class Training:
         self.device: torch.device = accelerator.device
         job.base.unet.to(self.device, DTYPES[config.precision])
         if config.recompute:
-            recompute_blocks(job.base.unet)
+            job.base.recompute_blocks()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             adapter = TrainableAdapter(job.base.unet, job.projector, job.lora_rank).to(self.device)
@@ -114,7 +113,7 @@ class Training:
         self.tracking = Tracking(accelerator, config.tracker)
         self._shared, self._stepper = accelerator.prepare(self.objective, self.optimizer)
 
-    def run(self, watch: Watch) -> Outcome:
+    def run(self, watch: Callbacks) -> Outcome:
         """Trains to the last step, or until asked to stop; saves, and writes the adapter, in either case.
 
         Raises TrainingError when the disk is full or the loss is no number.
@@ -127,7 +126,7 @@ class Training:
         self.accelerator.end_training()
         return Outcome.FINISHED if self.step >= self.config.steps else Outcome.INTERRUPTED
 
-    def train(self, watch: Watch) -> None:
+    def train(self, watch: Callbacks) -> None:
         """Trains to the last step, or until asked to stop, saving only at the intervals."""
         started, first = time.monotonic(), self.step
         if self.step == 0 and self.job.held_out is not None:
@@ -136,7 +135,7 @@ class Training:
             self._advance()
             if self._is_due(self.config.log_every):
                 seconds = (time.monotonic() - started) / (self.step - first) * (self.config.steps - self.step)
-                watch.report(Progress(self._point(), self.config.steps, seconds))
+                watch.report(TrainingProgress(self._point(), self.config.steps, seconds))
             if self.step % self.config.save_every == 0:
                 self.save()
             watch.stepped(self.step)
@@ -184,7 +183,7 @@ class Training:
         self.window = saved.part("window")["losses"].to(self.device)
         return saved.step
 
-    def _stops(self, watch: Watch) -> bool:
+    def _stops(self, watch: Callbacks) -> bool:
         """Whether any process was asked to: they stop together, or those that go on would wait for the others."""
         asked = watch.should_stop()
         if self.accelerator.num_processes == 1:

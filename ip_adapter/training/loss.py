@@ -1,36 +1,40 @@
 """The loss: how far the base model with the adapter is from what it should predict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ...models.shapes import Float
-from .batch import Batch, Nothing, Text
-from .draws import Draw
+from ..bases.backbone import BlockKey
+from .batch import Batch, Text, UncondBatch
 from .drops import Drops
+from .noise import Draw
 from .noising import Noising
-from .trainable import TrainableAdapter
+from .trainable import SiteAttention, TrainableAdapter
 
 
-@dataclass(frozen=True, eq=False)
-class Base:
-    """A frozen base model: the host's UNet, its noise schedule, and further `transformer_options` of its calls."""
+class Denoiser(Protocol):
+    """A frozen base model: its network and its noise schedule."""
 
-    unet: nn.Module
-    noising: Noising
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    @property
+    def unet(self) -> nn.Module: ...
 
-    def __post_init__(self) -> None:
-        self.unet.requires_grad_(False)
+    @property
+    def noising(self) -> Noising: ...
 
-    def predict(self, noisy: Tensor, timesteps: Tensor, text: Text, replacements: Mapping[Any, Any]) -> Tensor:
-        dtype = next(self.unet.parameters()).dtype
-        options = {**self.options, "patches_replace": {"attn2": dict(replacements)}}
-        given = {"context": text.context.to(dtype), "y": None if text.vector is None else text.vector.to(dtype)}
-        return self.unet(noisy.to(dtype), timesteps.float(), **given, transformer_options=options).float()
+    def predict(
+        self, noisy: Tensor, timesteps: Tensor, text: Text, attentions: Mapping[BlockKey, SiteAttention]
+    ) -> Tensor:
+        """What the network makes of noisy latents (batch, channels, height, width), with these attentions of sites in
+        place of its own."""
+        ...
+
+    def recompute_blocks(self) -> None:
+        """Less memory for more time: blocks with a cross-attention keep their inputs only. Idempotent."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Weighting:
 class Objective(nn.Module):
     """The adapter and its loss in one module, which several processes can share. The base is no part of it."""
 
-    def __init__(self, adapter: TrainableAdapter, base: Base, nothing: Nothing, weighting: Weighting) -> None:
+    def __init__(self, adapter: TrainableAdapter, base: Denoiser, nothing: UncondBatch, weighting: Weighting) -> None:
         super().__init__()
         self.adapter = adapter
         self._base, self._nothing, self._weighting = base, nothing, weighting
@@ -64,7 +68,7 @@ class Objective(nn.Module):
         return losses * base.noising.min_snr_weights(draw.timesteps, weighting.min_snr)
 
 
-def dropped(batch: Batch, nothing: Nothing, chances: Tensor, drops: Drops) -> Batch:
+def dropped(batch: Batch, nothing: UncondBatch, chances: Tensor, drops: Drops) -> Batch:
     """The batch with nothing in place of what these chances drop."""
     with_text, with_picture = ~drops.without_text(chances), ~drops.without_picture(chances)
     image = tuple(

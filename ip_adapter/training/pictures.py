@@ -63,7 +63,7 @@ class Captioned:
 
 
 @dataclass
-class Account:
+class DatasetReport:
     """What of the data was used, and what not and why; told at the end."""
 
     used: int = 0
@@ -89,13 +89,13 @@ def _counted(what: str, names: Mapping[str, str] | list[str]) -> str:
     return f"{what} ({', '.join(list(names)[:_SHOWN])}{more})" if names else what
 
 
-def find_pictures(folder: Path) -> tuple[list[Captioned], Account]:
+def find_pictures(folder: Path) -> tuple[list[Captioned], DatasetReport]:
     """Every picture in the folder and below it, in the order of their names, with what does not fit together.
 
     A caption is the text of the .txt file of the same name, or else of the picture's line in metadata.jsonl. Raises
     TrainingError when the folder cannot be read or a line of the metadata is not as it should be.
     """
-    account = Account()
+    account = DatasetReport()
     try:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         captions = dict(_metadata(folder)) | dict(_texts(files))

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..errors import FaceError
 from .atomic import write_tensors
-from .batch import Batch, Nothing, Text, joined
-from .draws import generator_for
+from .batch import Batch, Text, UncondBatch, joined
 from .errors import TrainingError
-from .pictures import BROKEN, Account, Picture
+from .noise import generator_for
+from .pictures import BROKEN, DatasetReport, Picture
 
 Tick = Callable[[int, int], None]  # is told how many of how many have been encoded
 
@@ -35,7 +35,7 @@ class Encoders(Protocol):
         """
         ...
 
-    def nothing(self) -> Nothing:
+    def nothing(self) -> UncondBatch:
         """No text and no picture."""
         ...
 
@@ -49,7 +49,7 @@ class Samples(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Subset:
     """Some of the samples, as samples of their own."""
 
     samples: Samples
@@ -62,7 +62,7 @@ class Part:
         return self.samples.batch([self.numbers[number] for number in numbers])
 
 
-def held_back(samples: Samples, count: int, seed: int) -> tuple[Part, Part | None]:
+def held_back(samples: Samples, count: int, seed: int) -> tuple[Subset, Subset | None]:
     """The samples less some drawn by the seed, and these. Raises TrainingError when none would be left."""
     if count >= len(samples):
         raise TrainingError(
@@ -71,7 +71,7 @@ def held_back(samples: Samples, count: int, seed: int) -> tuple[Part, Part | Non
         )
     numbers = torch.randperm(len(samples), generator=generator_for(seed, "held-out")).tolist()
     measured = sorted(numbers[:count])
-    return Part(samples, sorted(numbers[count:])), Part(samples, measured) if measured else None
+    return Subset(samples, sorted(numbers[count:])), Subset(samples, measured) if measured else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Encoded:
 
     pictures: Sequence[Picture]
     encoders: Encoders
-    account: Account
+    account: DatasetReport
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -97,7 +97,7 @@ class Encoded:
         raise TrainingError("None of the pictures can be read. Check the data folder.")
 
 
-def encode_picture(picture: Picture, encoders: Encoders, account: Account) -> Batch | None:
+def encode_picture(picture: Picture, encoders: Encoders, account: DatasetReport) -> Batch | None:
     """The encoded sample, or None for a picture that cannot be used, which the account then names."""
     try:
         pixels = picture.read()
@@ -124,7 +124,7 @@ class Cached:
         return joined([_read(self.files[number]) for number in numbers])
 
 
-def cached(pictures: Sequence[Picture], encoders: Encoders, folder: Path, account: Account, tick: Tick) -> Cached:
+def cached(pictures: Sequence[Picture], encoders: Encoders, folder: Path, account: DatasetReport, tick: Tick) -> Cached:
     """Samples from the folder, which first gets what it lacks. Raises TrainingError when the disk is full."""
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
@@ -140,7 +140,7 @@ def _key(picture: Picture, encoders: Encoders) -> str:
     return hashlib.sha256(repr((picture.stamp, encoders.identity)).encode()).hexdigest()[:32]
 
 
-def _cache(picture: Picture, encoders: Encoders, account: Account, file: Path) -> bool:
+def _cache(picture: Picture, encoders: Encoders, account: DatasetReport, file: Path) -> bool:
     sample = encode_picture(picture, encoders, account)
     if sample is None:
         return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .errors import TrainingError
-from .pictures import PICTURE_TYPES, Account, Picture, read_picture
+from .pictures import PICTURE_TYPES, DatasetReport, Picture, read_picture
 
 SHARD = ".tar"
 _CAPTIONS = ("text", "caption")  # the names under which a sample's .json may hold its caption
@@ -46,13 +46,13 @@ class _Sample:
     caption: str | None = None
 
 
-def find_in_shards(shards: Sequence[Path]) -> tuple[list[Picture], Account]:
+def find_in_shards(shards: Sequence[Path]) -> tuple[list[Picture], DatasetReport]:
     """Every picture in the shards, in their order; only names, places and captions are read.
 
     A caption is the sample's .txt, or "text" or "caption" of its .json. Raises TrainingError for what is no plain tar
     file; a compressed one has no places to read from.
     """
-    account, found = Account(), list[Picture]()
+    account, found = DatasetReport(), list[Picture]()
     for shard in shards:
         written = shard.stat().st_mtime_ns
         for key, members in groupby(_members(shard), lambda member: _key(member[0])):

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .pictures import Account, Picture, find_pictures
-from .rows import PARQUET, SAVED, find_in_rows
+from .hf_dataset import PARQUET, SAVED, find_in_rows
+from .pictures import DatasetReport, Picture, find_pictures
 from .shards import SHARD, find_in_shards
 
 FILES = (SHARD, PARQUET)  # which may stand for themselves in place of a folder
 
 
-def find_data(place: Path, cache: Path) -> tuple[Sequence[Picture], Account]:
+def find_data(place: Path, cache: Path) -> tuple[Sequence[Picture], DatasetReport]:
     """Every picture of a folder, or of one file of FILES, with what does not fit together.
 
     A folder that holds tar files, Parquet files or a saved data set is taken for that. `cache` is a folder for copies

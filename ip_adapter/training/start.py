@@ -2,10 +2,9 @@
 
 from torch import Tensor
 
+from ...models.facts import Kind, Widths
 from ..adapter import Adapter
 from ..errors import SettingError, WrongEncoderError, WrongPromptError
-from ..spec import Kind
-from .kinds import Widths
 
 
 def starting_tensors(adapter: Adapter, kind: Kind, widths: Widths, lora_rank: int | None = None) -> dict[str, Tensor]:

@@ -6,14 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...models import build_projector
+from ...models.facts import ProjectorConfig
+from ..attention.image_attention import image_attention
+from ..bases.backbone import BlockKey, Site
+from ..bases.backbones import find_sites
+from ..bases.unet import SELF, UNET
 from ..errors import WrongBaseError
-from ..patching.attention import image_attention
-from ..patching.sites import BlockKey, Site, find_sites
-from ..projectors import build_projector
-from ..spec import ProjectorConfig
 from .low_rank import AttentionLora
 
-Replacement = Callable[..., Tensor]
+SiteAttention = Callable[[Tensor, Tensor, Tensor], Tensor]  # of query, key and value, in place of the text's alone
 
 
 class _KeyValue(AttentionLora):
@@ -56,16 +58,18 @@ class TrainableAdapter(nn.Module):
         blocks: list[Any] = [unet.get_submodule(site.path) for site in self.sites]
         self.key_values = [_KeyValue(block.attn2, lora_rank) for block in blocks]
         # The published order counts self-attentions too, so cross-attentions have the odd numbers.
-        attentions: dict[str, nn.Module] = {str(2 * n + 1): pair for n, pair in enumerate(self.key_values)}
+        attentions: dict[str, nn.Module] = {str(UNET.number(n)): pair for n, pair in enumerate(self.key_values)}
         if lora_rank:
-            attentions |= {str(2 * n): AttentionLora(block.attn1, lora_rank) for n, block in enumerate(blocks)}
+            attentions |= {
+                str(UNET.numbered(n, SELF)): AttentionLora(block.attn1, lora_rank) for n, block in enumerate(blocks)
+            }
         self.ip_adapter = nn.ModuleDict(attentions)
 
-    def forward(self, *image: Tensor) -> dict[BlockKey, Replacement]:
-        """The host's attn2 replacements that add the image branch, for the projector's arguments of a batch."""
+    def forward(self, *image: Tensor) -> dict[BlockKey, SiteAttention]:
+        """The attention of every site with the image branch, for the projector's arguments of a batch."""
         tokens = self.image_proj(*image)
         pairs = zip(self.sites, self.key_values, strict=True)
-        return {site.block: _replacement(site, *matrices(tokens)) for site, matrices in pairs}
+        return {site.block: _attention(site, *matrices(tokens)) for site, matrices in pairs}
 
     def go_on_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes the values of another adapter. Raises WrongBaseError unless it has the same tensors."""
@@ -84,11 +88,11 @@ class TrainableAdapter(nn.Module):
         return {name: tensor.detach() for name, tensor in self.state_dict().items()}
 
 
-def _replacement(site: Site, image_key: Tensor, image_value: Tensor) -> Replacement:
+def _attention(site: Site, image_key: Tensor, image_value: Tensor) -> SiteAttention:
     def heads(x: Tensor) -> Tensor:
         return x.unflatten(-1, (site.heads, -1)).transpose(1, 2)
 
-    def attend(query: Tensor, key: Tensor, value: Tensor, _: Mapping[str, Any]) -> Tensor:
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         text = image_attention(query, heads(key), heads(value))
         image = image_attention(query, heads(image_key).to(query.dtype), heads(image_value).to(query.dtype))
         return text + image

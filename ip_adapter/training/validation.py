@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ...models.shapes import Float
 from .atomic import replaced
-from .batch import Batch, Nothing, Text
-from .draws import generator_for
-from .loss import Base
+from .batch import Batch, Text, UncondBatch
+from .loss import Denoiser
+from .noise import generator_for
 from .noising import Noising
 from .pictures import save_picture
 from .samples import Samples
@@ -27,9 +27,9 @@ Decode = Callable[[Tensor], Tensor]  # of latents (n, channels, h, w) to picture
 class Validation:
     """Draws up to MOST of the samples, always from the same noise."""
 
-    base: Base
+    base: Denoiser
     samples: Samples
-    nothing: Nothing
+    nothing: UncondBatch
     decode: Decode
 
     @torch.no_grad()
@@ -50,7 +50,7 @@ class Validation:
             save_picture(picture, part)
         return picture
 
-    def _drawn(self, adapter: TrainableAdapter, batch: Batch, text: Text, nothing: Nothing) -> Tensor:
+    def _drawn(self, adapter: TrainableAdapter, batch: Batch, text: Text, nothing: UncondBatch) -> Tensor:
         count = len(batch.latents)
         shape = batch.latents.shape[1:]
         noise = torch.stack([torch.randn(*shape, generator=generator_for("drawn", n)) for n in range(count)])

@@ -1,12 +1,12 @@
 """Factors over the frames of an animation, where each row of the batch is a frame."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from ..caches import PlacedCache
 from ..errors import SettingError
 
 MAX_FRAMES = 4096
@@ -29,26 +29,6 @@ def check_curves(curves: Sequence[Curve]) -> None:
     wrong = [frame for curve in curves for frame, factor in enumerate(curve) if not math.isfinite(factor)]
     if wrong:
         raise SettingError(f"Expected finite factors, got NaN or infinity at frame {wrong[0]}.")
-
-
-def frames_of(options: Mapping[str, Any], rows: int) -> tuple[int, ...]:
-    """The number of the frame in each row of a chunk: all of the batch, or those that a window shows.
-
-    The host's context windows name their frames in `context_window`, AnimateDiff Evolved in `ad_params`.
-    Raises SettingError where rows are no frames.
-    """
-    window, animate = options.get("context_window"), options.get("ad_params") or {}
-    shown = animate.get("sub_idxs")
-    if shown is None and window is not None and window.dim == 0:
-        # Newer hosts put the frame before the window in front of it and drop its result.
-        anchor = getattr(window, "causal_anchor_index", None)
-        shown = [*([] if anchor is None or anchor < 0 else [anchor]), *window.index_list]
-    if shown is not None and len(shown) != rows:
-        raise SettingError(
-            f"Each row of the batch should be a frame, but the model is given {rows} rows for {len(shown)} frames. Use "
-            "a schedule without frames here."
-        )
-    return tuple(range(rows)) if shown is None else tuple(int(frame) for frame in shown)
 
 
 def check_batch(curve: Curve, rows: int) -> None:
@@ -75,11 +55,9 @@ class RowFactors:
 
     def __init__(self, factors: tuple[float, ...]) -> None:
         self.factors = factors
-        self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._column = PlacedCache(torch.tensor(factors)[:, None, None])
 
     def add_to(self, out: Tensor, image: Tensor) -> Tensor:
         """`out + factor * image`, row by row."""
-        place = (image.device, image.dtype)
-        if place not in self._placed:
-            self._placed[place] = torch.tensor(self.factors).to(*place)[:, None, None]
-        return torch.addcmul(out, image, self._placed[place])
+        (factors,) = self._column.at(image.device, image.dtype)
+        return torch.addcmul(out, image, factors)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import isfinite
 
-from ..choice import Choice
+from ..enums import NamedEnum
 from ..errors import SettingError
 from .entries import read_entries
 
 Keyframes = tuple[tuple[float, float], ...]  # (place, factor), places ascending
 
 
-class Easing(Choice):
+class Easing(NamedEnum):
     """How a factor moves from one keyframe to the next; the names mean what they mean in CSS and on easings.net."""
 
     LINEAR = "linear"

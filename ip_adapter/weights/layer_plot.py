@@ -1,4 +1,4 @@
-"""A picture of layer weights over the blocks of a UNet."""
+"""A picture of layer weights over the blocks of a base model."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -7,9 +7,9 @@ from textwrap import shorten
 from torch import Tensor
 
 from ...models.shapes import Float
-from ..names import base_name
-from ..patching.sites import Site
-from .blocks import Block, block_name, block_of, blocks_of
+from ..bases.backbone import Block, Column, Site
+from ..bases.backbones import backbone_of, block_name, block_of, blocks_of
+from ..bases.base_models import base_name
 from .layer_weights import LayerWeights
 from .plot import BLUE, FAINT, INK, ORANGE, PAPER, VERMILION, Canvas, Colour
 from .weight_types import Direction, Strength
@@ -20,7 +20,7 @@ _LEGEND = {BLUE: "toward the picture", ORANGE: "minus the picture", VERMILION: "
 
 
 def layer_picture(weights: LayerWeights, sites: Sequence[Site]) -> Float[Tensor, "1 height 768 3"]:
-    """A box for every block, inputs left, outputs right, the middle below; in it a bar for every depth.
+    """A box for every block in the column of its part; in it a bar for every depth.
 
     Raises SettingError for weights of layers that are not among the sites.
     """
@@ -40,10 +40,11 @@ def layer_picture(weights: LayerWeights, sites: Sequence[Site]) -> Float[Tensor,
     return canvas.image()
 
 
-def _levels(sites: Sequence[Site], part: str) -> list[list[Block]]:
-    """The blocks of a part, those of equal width together, from the top of the UNet downwards."""
-    widths = {block_of(site): site.width for site in sites if site.block[0] == part}
-    blocks = sorted(widths, key=lambda block: block[1], reverse=part == "output")
+def _levels(sites: Sequence[Site], column: Column) -> list[list[Block]]:
+    """The blocks of a column, those of equal width together, from the top of the network downwards."""
+    backbone = backbone_of(blocks_of(sites))
+    widths = {block_of(site): site.width for site in sites if backbone.part(site.block[0]).column is column}
+    blocks = sorted(widths, key=backbone.position, reverse=column is Column.RIGHT)
     levels = [list(level) for _, level in groupby(blocks, key=widths.__getitem__)]
     return [sorted(level) for level in levels]
 
@@ -51,7 +52,7 @@ def _levels(sites: Sequence[Site], part: str) -> list[list[Block]]:
 def _places(sites: Sequence[Site]) -> dict[Block, tuple[float, float]]:
     """Left and top of every block's box."""
     places: dict[Block, tuple[float, float]] = {}
-    inputs, outputs = _levels(sites, "input"), _levels(sites, "output")
+    inputs, outputs = _levels(sites, Column.LEFT), _levels(sites, Column.RIGHT)
     for row, level in enumerate(inputs):
         for column, block in enumerate(level):
             places[block] = (MARGIN + column * (BOX_WIDTH + GAP), TITLE + row * LEVEL)
@@ -60,7 +61,7 @@ def _places(sites: Sequence[Site]) -> dict[Block, tuple[float, float]]:
         for column, block in enumerate(level):
             places[block] = (left + column * (BOX_WIDTH + GAP), TITLE + row * LEVEL)
     below = TITLE + max(len(inputs), len(outputs)) * LEVEL
-    for level in _levels(sites, "middle"):
+    for level in _levels(sites, Column.BELOW):
         places[level[0]] = ((WIDTH - BOX_WIDTH) / 2, below)
     return places
 

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from ..bases.backbone import Block, Site
+from ..bases.backbones import block_name, block_of, blocks_of, parts_by_word
+from ..bases.base_models import base_name
 from ..errors import SettingError
-from ..names import base_name
-from ..patching.sites import Site
-from .blocks import Block, block_name, block_of, blocks_of
 from .entries import number_text, read_entries
-from .weight_types import WEIGHT_TYPES as WEIGHT_TYPES
-from .weight_types import Strength
+from .weight_types import WEIGHT_TYPES, Strength
 
-_PARTS = {"i": "input", "m": "middle", "o": "output"}
+_PARTS = {word: part.name for word, part in parts_by_word()}
 _NAME = re.compile(
-    r"(?P<part>all(?!\s*\d)|in(?:put)?|out(?:put)?|mid(?:dle)?|(?=\d))\s*"
+    rf"(?P<part>all(?!\s*\d)|{'|'.join(sorted(_PARTS, key=len, reverse=True))}|(?=\d))\s*"
     r"(?:(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?)?"
     r"(?:\s*[. ]\s*(?P<depth>\d+))?",
     re.IGNORECASE,
@@ -40,7 +39,7 @@ class Layers:
             raise SettingError(f"Cannot read the layer {name!r}: expected {_EXPECTED}.")
         first, depth = match["first"], match["depth"]
         numbers = range(sys.maxsize) if first is None else range(int(first), int(match["last"] or first) + 1)
-        return cls(_PARTS.get(match["part"][:1].lower()), numbers, None if depth is None else int(depth))
+        return cls(_PARTS.get(match["part"].lower()), numbers, None if depth is None else int(depth))
 
     def hold(self, site: Site, position: int) -> bool:
         """Whether the site is among them, whose block is at this position in the order of execution."""

@@ -16,7 +16,7 @@ from ..status import Status
 from .command import Call, Command
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap.py"
-MODELS_MODULE = "ip_adapter.models_command"
+MODELS_MODULE = "cli.models"
 MODELS_NEED = ("torch", "einops", "safetensors", "huggingface_hub", "tqdm", "yaml")
 
 
@@ -99,7 +99,7 @@ DEMO_ABLATIONS = host_command(
 )
 TRAIN = host_command(
     "train",
-    "ip_adapter.host.train_command",
+    "cli.train",
     "train an adapter on pictures of your own",
     "Set everything up and train an adapter inside the host as a TOML file says: run.py train CONFIG.toml. "
     "docs/training.md lists the settings. Exit status: 0 finished, 1 an error that is explained, 2 a wrong command "
@@ -107,7 +107,7 @@ TRAIN = host_command(
 )
 EVALUATE = host_command(
     "evaluate",
-    "ip_adapter.host.evaluate_command",
+    "cli.evaluate",
     "measure how much pictures follow references and captions",
     "Set everything up and measure CLIP-I, CLIP-T and face similarity inside the host: run.py evaluate PICTURES "
     "REFERENCES [--image-encoder FILE [--text-encoder FILE]] [--face-models FOLDER] [--output FOLDER]; with --adapter "

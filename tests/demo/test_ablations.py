@@ -47,7 +47,7 @@ def test_the_sampler_draws_what_the_nodes_draw(base, text, weight):
 
 def test_the_simple_adapter_is_one_attention_over_text_and_picture(base):
     from ip_adapter_nodes.demo.ablations.variants import CONCATENATED
-    from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+    from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 
     torch.manual_seed(0)
     model = CONCATENATED.build(base.unet)
@@ -55,7 +55,7 @@ def test_the_simple_adapter_is_one_attention_over_text_and_picture(base):
     attention = base.unet.get_submodule(site.path).attn2
     query, text, seen = torch.randn(2, 16, 128), torch.randn(2, 7, 128), torch.randn(2, 128)
     with torch.no_grad():
-        replaced = model(seen)[site.block](query, attention.to_k(text), attention.to_v(text), {})
+        replaced = model(seen)[site.block](query, attention.to_k(text), attention.to_v(text))
         tokens = torch.cat([text, model.image_proj(seen)], dim=1)
         key, value = attention.to_k(tokens), attention.to_v(tokens)
         q, k, v = (x.unflatten(-1, (attention.heads, -1)).transpose(1, 2) for x in (query, key, value))

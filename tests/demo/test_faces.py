@@ -27,7 +27,7 @@ def scenes():
 @pytest.fixture(scope="module")
 def analyser():
     from ip_adapter_nodes.ip_adapter.faces.onnx import open_pack
-    from ip_adapter_nodes.ip_adapter.faces.pack import choose_pack
+    from ip_adapter_nodes.ip_adapter.library.face_packs import choose_pack
 
     return open_pack(choose_pack("auto", [WEIGHTS / FACE_PACK.parts[0]]), "CPU")
 
@@ -95,7 +95,7 @@ def test_the_recogniser_tells_identities_apart(analyser):
 def test_the_files_are_small_of_the_published_form_and_say_how_they_were_made():
     import onnxruntime
     from ip_adapter_nodes.ip_adapter.adapter import Adapter
-    from ip_adapter_nodes.ip_adapter.spec import Kind
+    from ip_adapter_nodes.models.facts import Kind
     from safetensors import safe_open
 
     pack = sorted((WEIGHTS / FACE_PACK).glob("*.onnx"))

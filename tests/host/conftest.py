@@ -50,13 +50,13 @@ def sdxl():
 
 @pytest.fixture(scope="session")
 def sd15_sites(sd15):
-    from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+    from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 
     return find_sites(sd15.model.diffusion_model)
 
 
 @pytest.fixture(scope="session")
 def sdxl_sites(sdxl):
-    from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
+    from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 
     return find_sites(sdxl.model.diffusion_model)

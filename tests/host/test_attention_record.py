@@ -10,10 +10,10 @@ from host_support.sampling import noise_of, sample, text
 from host_support.spy import Spy
 from host_support.windows import DEPRECATED_INDEX, shown, windowed
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.host.record import record_attention
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine
-from ip_adapter_nodes.ip_adapter.seeing.attention_maps import MapChoice, Show, Steps, attention_maps
-from ip_adapter_nodes.ip_adapter.seeing.layer_groups import LayerGroup
+from ip_adapter_nodes.ip_adapter.attention_maps.layer_groups import LayerGroup
+from ip_adapter_nodes.ip_adapter.attention_maps.maps import MapOptions, Show, Steps, attention_maps
+from ip_adapter_nodes.ip_adapter.host.attention_record import record_attention
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
 from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 from torch.nn import functional
 
@@ -34,7 +34,7 @@ def apply(sd15, sd15_sites):
     adapter = make_adapter(sd15_sites)
 
     def call(model=None, *, prompt=None, **settings):
-        return host.apply(model or sd15, adapter, prompt or make_prompt(), host.Settings(**settings))
+        return host.apply(model or sd15, adapter, prompt or make_prompt(), host.ApplyOptions(**settings))
 
     return call
 
@@ -50,7 +50,7 @@ def recorded(model, parts=4, **settings):
 
 def maps(run, blocks, show=Show.TOKENS, **choice):
     """(rows, maps, h, w) of the mean over these cross-attentions."""
-    found = attention_maps(run, MapChoice(show, [LayerGroup("test", frozenset(blocks))], **choice))
+    found = attention_maps(run, MapOptions(show, [LayerGroup("test", frozenset(blocks))], **choice))
     return torch.stack([one.values for one in found]).unflatten(0, (run.rows, -1))
 
 
@@ -142,7 +142,7 @@ def test_masked_adapters_have_maps_of_their_own(apply, expected):
     assert relative_error(second[..., 4:], right[..., 4:]) <= 1e-5
     assert not first[..., 4:].any()
     assert not second[..., :4].any()
-    names = {one.subject for one in attention_maps(run, MapChoice(Show.PICTURES, [_every(spy)]))}
+    names = {one.subject for one in attention_maps(run, MapOptions(Show.PICTURES, [_every(spy)]))}
     assert names == {"picture 1, standard (1)", "picture 1, standard (2)"}
 
 
@@ -161,7 +161,7 @@ def test_one_picture_per_latent(apply, expected):
 def test_a_crossfade_shows_each_picture_in_its_frames(apply):
     fade = WeightSchedule(curves=((1.0, 0.5, 0.0), (0.0, 0.5, 1.0)))
     run, spy = recorded(apply(prompt=make_prompt(2), schedule=fade), noise=noise_of(3))
-    found = attention_maps(run, MapChoice(Show.INFLUENCE, [_every(spy)]))
+    found = attention_maps(run, MapOptions(Show.INFLUENCE, [_every(spy)]))
     assert [(one.row, one.subject) for one in found] == [(row, f"picture {n}") for row in range(3) for n in (1, 2)]
     levels = torch.stack([one.values.mean() for one in found]).unflatten(0, (3, 2))
     assert levels[0, 1] == levels[2, 0] == 0

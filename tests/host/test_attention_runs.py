@@ -11,12 +11,12 @@ from host_support.calls import patches_of
 from host_support.sampling import noise_of, sample
 from host_support.state import digests, tensor_bytes
 from ip_adapter_nodes.ip_adapter import host
+from ip_adapter_nodes.ip_adapter.attention_maps.layer_groups import read_groups
+from ip_adapter_nodes.ip_adapter.attention_maps.maps import MapOptions, Show, attention_maps
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongBaseError
-from ip_adapter_nodes.ip_adapter.host.record import record_attention
-from ip_adapter_nodes.ip_adapter.patching.injection import RECORDERS
-from ip_adapter_nodes.ip_adapter.seeing.attention_maps import MapChoice, Show, attention_maps
-from ip_adapter_nodes.ip_adapter.seeing.layer_groups import read_groups
-from ip_adapter_nodes.nodes.seeing import AttentionMaps, RecordAttention
+from ip_adapter_nodes.ip_adapter.host.attention_record import record_attention
+from ip_adapter_nodes.ip_adapter.host.patches import RECORDERS
+from ip_adapter_nodes.nodes.attention_maps import AttentionMaps, RecordAttention
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def adapter(sd15_sites):
 
 @pytest.fixture(scope="module")
 def applied(sd15, adapter):
-    return host.apply(sd15, adapter, make_prompt(), host.Settings())
+    return host.apply(sd15, adapter, make_prompt(), host.ApplyOptions())
 
 
 def values(record, result, show=Show.TOKENS):
-    found = attention_maps(record.run_of(result), MapChoice(show, read_groups("all", record.sites)))
+    found = attention_maps(record.run_of(result), MapOptions(show, read_groups("all", record.sites)))
     return torch.stack([one.values for one in found])
 
 
@@ -78,7 +78,7 @@ def test_a_record_goes_when_its_model_goes(applied):
 
 def test_adapters_count_before_and_after_the_record(sd15, adapter, applied):
     clone, record = record_attention(sd15, 4)
-    after = host.apply(clone, adapter, make_prompt(), host.Settings())
+    after = host.apply(clone, adapter, make_prompt(), host.ApplyOptions())
     before, other = record_attention(applied, 4)
     first, second = sample(after), sample(before)
     assert torch.equal(first, second)

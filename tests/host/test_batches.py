@@ -33,7 +33,7 @@ def each(prompt):
 @pytest.fixture(scope="module")
 def apply(sd15, sd15_sites):
     adapter = make_adapter(sd15_sites)
-    return lambda prompt, **settings: host.apply(sd15, adapter, prompt, host.Settings(**settings))
+    return lambda prompt, **settings: host.apply(sd15, adapter, prompt, host.ApplyOptions(**settings))
 
 
 def only(prompt, picture):

@@ -62,10 +62,10 @@ def test_inputs_are_taken_in_order_and_may_be_lists(clip_vision):
 def test_sums_in_a_model(sd15, sd15_sites):
     """Prompts of one picture twice: their average is the picture, and side by side they attend like it."""
     adapter, prompt = make_adapter(sd15_sites), make_prompt()
-    once = sample(host.apply(sd15, adapter, prompt, host.Settings()), steps=1)
+    once = sample(host.apply(sd15, adapter, prompt, host.ApplyOptions()), steps=1)
     for how in (Combine.AVERAGE, Combine.NORM_AVERAGE, Combine.MAX, Combine.CONCAT):
         twice = combine([prompt], how.value, image_prompt_2=[prompt])
-        assert relative_error(sample(host.apply(sd15, adapter, twice, host.Settings()), steps=1), once) <= 1e-5, how
+        assert relative_error(sample(host.apply(sd15, adapter, twice, host.ApplyOptions()), steps=1), once) <= 1e-5, how
     assert not combine([prompt], "subtract", image_prompt_2=[prompt]).positive.pooled.any()
 
 
@@ -73,9 +73,9 @@ def test_one_picture_per_latent_equals_single_runs(sd15, sd15_sites):
     adapter, noise = make_adapter(sd15_sites), noise_of(batch=3)
     prompt = replace(make_prompt(3), weights=(1.0, 0.5, -0.3))
     together = replace(prompt, combine=Combine.ONE_PER_LATENT)
-    given = sample(host.apply(sd15, adapter, together, host.Settings()), noise=noise, steps=1, cfg=1.0)
+    given = sample(host.apply(sd15, adapter, together, host.ApplyOptions()), noise=noise, steps=1, cfg=1.0)
     for n in range(3):
-        model = host.apply(sd15, adapter, prompt.picture(n), host.Settings())
+        model = host.apply(sd15, adapter, prompt.picture(n), host.ApplyOptions())
         assert relative_error(given[n : n + 1], sample(model, noise=noise[n : n + 1], steps=1, cfg=1.0)) <= 1e-6
 
 
@@ -98,7 +98,7 @@ def test_noise_as_a_negative_picture(clip_vision, sd15, sd15_sites):
     assert torch.equal(torch.get_rng_state(), before)
     adapter = make_adapter(sd15_sites)
     plain, noisy = (
-        sample(host.apply(sd15, adapter, given, host.Settings()), steps=1)
+        sample(host.apply(sd15, adapter, given, host.ApplyOptions()), steps=1)
         for given in (replace(prompt, negative=None), prompt)
     )
     assert relative_error(noisy, plain) > 1e-3

@@ -39,7 +39,7 @@ def apply(sd15, sd15_sites):
     def call(kind: str):
         model = sd15
         for settings in KINDS[kind]:
-            model = host.apply(model, adapter, make_prompt(), host.Settings(**settings))
+            model = host.apply(model, adapter, make_prompt(), host.ApplyOptions(**settings))
         return model
 
     return call

@@ -9,8 +9,9 @@ from host_support.calls import patches_of
 from host_support.sampling import noise_of, sample
 from host_support.small_models import published_unet
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.patching.sites import family_of, find_sites
-from ip_adapter_nodes.ip_adapter.spec import Base
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.bases.base_models import family_of
+from ip_adapter_nodes.models.facts import BaseModel
 from torch import nn
 
 # Where other nodes put it: blocks of the UNet, a list of layers inside, or a single transformer block.
@@ -31,7 +32,7 @@ def test_sites_are_found_where_a_part_is_compiled(part):
     assert find_sites(unet) == expected
 
 
-@pytest.mark.parametrize(("base", "family"), [("sdxl", Base.SDXL), ("kolors", Base.KOLORS), ("sd15", None)])
+@pytest.mark.parametrize(("base", "family"), [("sdxl", BaseModel.SDXL), ("kolors", BaseModel.KOLORS), ("sd15", None)])
 def test_the_family_is_known_behind_the_compiler(base, family):
     unet = published_unet(base)
     assert family_of(unet) is family
@@ -40,7 +41,7 @@ def test_the_family_is_known_behind_the_compiler(base, family):
 
 def test_an_adapter_works_in_a_compiled_unet(sd15, sd15_sites):
     """Without the tracing, which takes a minute; test_compile.py has the patch itself traced."""
-    compiled, settings = sd15.clone(), host.Settings(weight=0.7)
+    compiled, settings = sd15.clone(), host.ApplyOptions(weight=0.7)
     compiled.add_object_patch("diffusion_model", _compiled(sd15.model.diffusion_model))
     with torch.compiler.set_stance("force_eager"):
         applied = [host.apply(model, make_adapter(sd15_sites), make_prompt(), settings) for model in (sd15, compiled)]

@@ -14,10 +14,11 @@ from host_support.sampling import noise_of, sample
 from host_support.small_models import CHANNELS, LAYOUTS, empty_model, published_unet, random_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 from ip_adapter_nodes.ip_adapter.errors import WrongBaseError, WrongEncoderError, WrongPromptError
-from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
-from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
-from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
+from ip_adapter_nodes.ip_adapter.faces.prompt import FaceFeatures, FacePrompt
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
 from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 from torch import Tensor
 
@@ -94,14 +95,16 @@ def _latents(model: Any) -> Tensor:
 @pytest.fixture(scope="module")
 def prompts() -> dict[str, ImagePrompt]:
     with torch.inference_mode():
-        seen, choice = Reference(pictures(1, 192, 192)), host.EncodeChoice()
+        seen, choice = Reference(pictures(1, 192, 192)), EncodeOptions()
         encoders = {name: tiny_clip_vision(*sizes) for name, sizes in ENCODERS.items()}
         return {name: host.encode_prompt(encoder, seen, None, choice)[0] for name, encoder in encoders.items()}
 
 
 def _prompt(kind: str, seen: ImagePrompt) -> ImagePrompt | FacePrompt:
     """What the kind reads, a picture or a face, by way of one encoder."""
-    return FacePrompt(make_faces(1), Look(seen.positive, seen.zero_picture)) if kind.startswith("faceid") else seen
+    return (
+        FacePrompt(make_faces(1), FaceFeatures(seen.positive, seen.zero_picture)) if kind.startswith("faceid") else seen
+    )
 
 
 # Models that differ from one of these in what they see or predict, not in their layout, are tried with one encoder.
@@ -116,10 +119,10 @@ def test_what_fits_samples_and_what_does_not_is_refused_when_applied(connect, pr
     for kind in PROJECTORS:
         adapter, prompt = adapter_file(kind, connected.sites), _prompt(kind, prompts[encoder])
         if _fits(connected.base, kind, encoder):
-            model = host.apply(model, adapter, prompt, host.Settings(weight=0.2))
+            model = host.apply(model, adapter, prompt, host.ApplyOptions(weight=0.2))
         else:
             with pytest.raises((WrongBaseError, WrongEncoderError)):
-                host.apply(model, adapter, prompt, host.Settings())
+                host.apply(model, adapter, prompt, host.ApplyOptions())
     latents = _latents(model)
     assert latents.isfinite().all()
     assert torch.equal(latents, connected.bare) is (model is connected.model)
@@ -137,7 +140,7 @@ def test_a_file_for_another_base_is_refused_and_both_are_named(prompts, base):
     for other in NAMES.keys() - {base}:
         prompt = prompts["ViT-L-336" if other == "kolors" else "ViT-H"]
         with pytest.raises(WrongBaseError) as error:
-            host.apply(model, _file_for(other), prompt, host.Settings())
+            host.apply(model, _file_for(other), prompt, host.ApplyOptions())
         assert f"was trained for {NAMES[other]}" in str(error.value)
         assert f"the connected model is {NAMES[base]}" in str(error.value)
 
@@ -146,4 +149,4 @@ def test_a_file_for_another_base_is_refused_and_both_are_named(prompts, base):
 def test_a_picture_for_a_face_adapter_and_the_reverse_are_refused(prompts, sd15, sd15_sites, kind):
     other = "standard for ViT-H" if kind.startswith("faceid") else "faceid"
     with pytest.raises(WrongPromptError, match=f"^{kind} is a "):
-        host.apply(sd15, adapter_file(kind, sd15_sites), _prompt(other, prompts["ViT-H"]), host.Settings())
+        host.apply(sd15, adapter_file(kind, sd15_sites), _prompt(other, prompts["ViT-H"]), host.ApplyOptions())

@@ -12,8 +12,8 @@ from host_support.windows import DEPRECATED_INDEX, shown, windowed
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.patching.injection import OPTION
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.host.patches import OPTION
 from ip_adapter_nodes.ip_adapter.weights.crossfade import crossfade
 from ip_adapter_nodes.ip_adapter.weights.keyframes import Easing
 from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
@@ -30,7 +30,7 @@ def tensors(sd15_sites):
 @pytest.fixture(scope="module")
 def apply(sd15, tensors):
     adapter = Adapter.of(TensorDict("test", tensors))
-    return lambda prompt, **settings: host.apply(sd15, adapter, prompt, host.Settings(**settings))
+    return lambda prompt, **settings: host.apply(sd15, adapter, prompt, host.ApplyOptions(**settings))
 
 
 def test_pictures_pass_into_each_other(apply, tensors, sd15_sites):

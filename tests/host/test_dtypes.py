@@ -10,7 +10,7 @@ from host_support.sampling import sample
 from host_support.small_models import randomise, supported_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 
 ADAPTERS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # Stored precision, and the one that the host casts to for computing.
@@ -43,7 +43,7 @@ def adapter_of(sites, dtype):
 
 
 def patched(model, sites, dtype):
-    return sample(host.apply(model, adapter_of(sites, dtype), make_prompt(), host.Settings()), steps=1)
+    return sample(host.apply(model, adapter_of(sites, dtype), make_prompt(), host.ApplyOptions()), steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_the_picture_acts_in_every_precision(expected, bare, model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_keys_and_values_are_kept_in_the_precision_of_computing(models, sd15_sites, model):
-    clone = host.apply(models[model], adapter_of(sd15_sites, torch.float16), make_prompt(), host.Settings())
+    clone = host.apply(models[model], adapter_of(sd15_sites, torch.float16), make_prompt(), host.ApplyOptions())
     patches = clone.model_options["transformer_options"]["patches_replace"]["attn2"].values()
     compute = MODELS[model][1] or MODELS[model][0]
     assert {

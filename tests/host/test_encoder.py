@@ -6,10 +6,10 @@ import torch
 from factories import relative_error
 from host_support.clip import SIZE, pictures, tiny_clip_vision
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
 from ip_adapter_nodes.ip_adapter.prompts.negative import Negative
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, Position
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine
 from ip_adapter_nodes.ip_adapter.prompts.transformers_encoder import TransformersEncoder
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 
@@ -22,7 +22,7 @@ def clip_vision():
 
 
 def _encode(clip_vision, image, mask=None, negative=None, stand_in=Negative.AUTO, **choice):
-    negative, choice = None if negative is None else Reference(negative), host.EncodeChoice(negative=stand_in, **choice)
+    negative, choice = None if negative is None else Reference(negative), EncodeOptions(negative=stand_in, **choice)
     return host.encode_prompt(clip_vision, Reference(image, mask), negative, choice)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from factories import relative_error
+from ip_adapter_nodes.cli.evaluate import main
 from ip_adapter_nodes.demo import evaluate, vocabulary, world
 from ip_adapter_nodes.demo.judge import load_judge, read_labels
 from ip_adapter_nodes.ip_adapter.evaluation.grid import CELL, GAP, LINE
-from ip_adapter_nodes.ip_adapter.host.clip_text import text_features
-from ip_adapter_nodes.ip_adapter.host.drawing import Protocol
-from ip_adapter_nodes.ip_adapter.host.evaluate_command import main
-from ip_adapter_nodes.ip_adapter.host.training import load_checkpoint, load_packs
+from ip_adapter_nodes.ip_adapter.tasks.clip_text import text_features
+from ip_adapter_nodes.ip_adapter.tasks.generate import GenerationOptions
+from ip_adapter_nodes.ip_adapter.tasks.training import load_checkpoint, load_packs
 from ip_adapter_nodes.ip_adapter.training.pictures import read_picture
 from PIL import Image
 
@@ -72,7 +72,7 @@ def test_the_sweep_is_drawn_measured_and_kept(arguments, tmp_path, root, capsys)
 
 
 def test_the_defaults_are_the_papers_protocol():
-    paper = Protocol()
+    paper = GenerationOptions()
     assert (paper.pictures, paper.steps, paper.guidance, paper.weights, paper.texts) == (4, 50, 7.5, (1.0,), ("empty",))
 
 

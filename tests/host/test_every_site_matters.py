@@ -12,8 +12,9 @@ from host_support.small_models import random_model
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from torch import Tensor
 
 LATENTS = 1e-4  # the relative tolerance of test_parity_diffusers
@@ -38,7 +39,7 @@ class Case:
 
     def applied(self, changed: dict[str, Tensor]) -> Any:
         adapter = Adapter.of(TensorDict("test", self.tensors | changed))
-        return host.apply(self.model, adapter, make_prompt(), host.Settings())
+        return host.apply(self.model, adapter, make_prompt(), host.ApplyOptions())
 
     @cached_property
     def latents(self) -> Tensor:

@@ -10,6 +10,7 @@ from host_support.sampling import sample
 from host_support.small_models import random_model
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 from ip_adapter_nodes.ip_adapter.errors import (
     FaceError,
     SettingError,
@@ -18,9 +19,8 @@ from ip_adapter_nodes.ip_adapter.errors import (
     WrongPromptError,
 )
 from ip_adapter_nodes.ip_adapter.faces.face import Face, Faces, Recogniser
-from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
 from ip_adapter_nodes.nodes.apply import ApplyFaceID
 
 LORA_WEIGHT = 0.6
@@ -43,7 +43,7 @@ def faceid(sd15_sites):
 
 
 def apply(model, adapter, faces=None, clip_vision=None, weight=1.0, lora_weight=0.0, combine=Combine.CONCAT, mask=None):
-    settings, choice = host.Settings(weight=weight, mask=mask), host.FaceSettings(1.0, lora_weight, combine)
+    settings, choice = host.ApplyOptions(weight=weight, mask=mask), host.FaceOptions(1.0, lora_weight, combine)
     return host.apply_face(model, adapter, faces or make_faces(1), clip_vision, settings, choice)
 
 
@@ -109,7 +109,7 @@ def test_the_look_of_the_face_needs_an_encoder_of_its_width(sd15, sd15_sites):
 
 def test_prompts_and_adapters_of_the_other_node(sd15, sd15_sites, faceid):
     with pytest.raises(WrongPromptError, match="Use Apply FaceID"):
-        host.apply(sd15, faceid, make_prompt(), host.Settings())
+        host.apply(sd15, faceid, make_prompt(), host.ApplyOptions())
     pictures = Adapter.of(TensorDict("a.bin", adapter_tensors(sd15_sites)))
     with pytest.raises(WrongPromptError, match="Use Apply IP-Adapter"):
         apply(sd15, pictures)
@@ -126,7 +126,7 @@ def test_faces_of_another_recogniser_are_refused_by_name(sd15, faceid):
 def test_weights_out_of_range(name):
     for value in (float("nan"), 11.0):
         with pytest.raises(SettingError, match=f"Expected {name} from -10.0 to 10.0, got {value}"):
-            host.FaceSettings(**{name: value})
+            host.FaceOptions(**{name: value})
 
 
 def test_file_without_its_lora_says_so(sd15, sd15_sites, caplog):

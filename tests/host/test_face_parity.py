@@ -11,10 +11,9 @@ from host_support.faces import face_tensors, fold_lora, make_faces
 from host_support.sampling import noise_of, sample, text
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
-from ip_adapter_nodes.ip_adapter.host.apply_face import add_lora
-from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.faces.prompt import FaceFeatures, FacePrompt
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from torch import Tensor
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:diffusers")
@@ -59,13 +58,7 @@ def in_host(model: Any, inputs: Inputs, tensors: dict[str, Tensor], kind: str, p
     # What no tensor tells of these kinds, their names do.
     adapter = Adapter.of(TensorDict(f"{kind}.bin", tensors))
     assert adapter.spec.kind == kind
-    patched = host.apply(
-        model,
-        adapter,
-        prompt,
-        host.Settings(weight=WEIGHT),
-        lambda clone, sites: add_lora(clone, adapter, sites, LORA_WEIGHT),
-    )
+    patched = host.apply(model, adapter, prompt, host.ApplyOptions(weight=WEIGHT), LORA_WEIGHT)
     return latents(patched, inputs)
 
 
@@ -81,7 +74,7 @@ def twin(request) -> Twin:
         model, unet = pair(base)
         inputs = Inputs(noise_of(), text(model, 2), text(model, 3))
         tensors = face_tensors(kind, find_sites(model.model.diffusion_model), with_lora="portrait" not in kind)
-        look = Look(make_features(2, 4), make_features(1, 5)) if "plus" in kind else None
+        look = FaceFeatures(make_features(2, 4), make_features(1, 5)) if "plus" in kind else None
         prompt = FacePrompt(make_faces(2), look, STRUCTURE_WEIGHT)
         bare = denoise(unet, inputs, None)
         patched = in_diffusers(unet, inputs, tensors, kind, prompt)

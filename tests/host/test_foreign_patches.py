@@ -8,7 +8,7 @@ from host_support.calls import call_at, patches_of
 from host_support.sampling import sample
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from torch.nn import functional
 
 CHUNKS = [1, 0]
@@ -23,7 +23,7 @@ def tensors(sd15_sites):
 @pytest.fixture
 def apply(tensors):
     adapter = Adapter.of(TensorDict("test", tensors))
-    return lambda model, **settings: host.apply(model, adapter, make_prompt(), host.Settings(**settings))
+    return lambda model, **settings: host.apply(model, adapter, make_prompt(), host.ApplyOptions(**settings))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_function_for_a_whole_block_becomes_the_base_at_every_depth(sdxl, sdxl
     foreign = Foreign()
     model = sdxl.clone()
     model.set_model_attn2_replace(foreign, "input", 7)
-    patched = host.apply(model, make_adapter(sdxl_sites), make_prompt(), host.Settings())
+    patched = host.apply(model, make_adapter(sdxl_sites), make_prompt(), host.ApplyOptions())
     sample(patched, steps=1)
     assert foreign.calls == len([site for site in sdxl_sites if site.block[:2] == ("input", 7)]) == 10
 

@@ -30,7 +30,7 @@ def apply(sd15, sd15_sites):
     adapter = make_adapter(sd15_sites)
 
     def call(model=None, prompt=None, **settings):
-        return host.apply(model or sd15, adapter, prompt or make_prompt(), host.Settings(**settings))
+        return host.apply(model or sd15, adapter, prompt or make_prompt(), host.ApplyOptions(**settings))
 
     return call
 

@@ -16,9 +16,10 @@ from host_support.small_models import supported_model
 from host_support.state import tensor_bytes
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.injection import Application, SiteBranch, SitePatch
-from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.applying.application import Application
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.host.patches import SiteBranch, SitePatch
 from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 from torch.profiler import ProfilerActivity, profile
 
@@ -32,7 +33,9 @@ pytestmark = pytest.mark.filterwarnings("default::UserWarning:torch.profiler")
 @pytest.fixture(scope="module")
 def apply(sd15, sd15_sites):
     adapter = make_adapter(sd15_sites)
-    return lambda model=None, **settings: host.apply(model or sd15, adapter, make_prompt(), host.Settings(**settings))
+    return lambda model=None, **settings: host.apply(
+        model or sd15, adapter, make_prompt(), host.ApplyOptions(**settings)
+    )
 
 
 def _events(model, steps: int = 1) -> Counter:
@@ -119,7 +122,7 @@ def test_the_adapters_tensors_are_not_kept_after_apply(sd15, sd15_sites):
     tensors = adapter_tensors(sd15_sites)
     references = [weakref.ref(tensor) for tensor in tensors.values()]
     adapter = Adapter.of(TensorDict("test", tensors))
-    model = host.apply(sd15, adapter, make_prompt(), host.Settings(mask=MASK, schedule=SCHEDULE))
+    model = host.apply(sd15, adapter, make_prompt(), host.ApplyOptions(mask=MASK, schedule=SCHEDULE))
     del adapter, tensors
     gc.collect()
     assert [reference for reference in references if reference() is not None] == []

@@ -11,8 +11,8 @@ from host_support.sampling import sample
 from host_support.state import digests
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.prompts.encoder import Reference
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
 
 Interrupted = management.InterruptProcessingException
 
@@ -45,7 +45,7 @@ class CancellingSource(TensorDict):
 
 
 def _encode(clip_vision):
-    prompt, seen = host.encode_prompt(clip_vision, Reference(pictures(20, 40, 50)), None, host.EncodeChoice())
+    prompt, seen = host.encode_prompt(clip_vision, Reference(pictures(20, 40, 50)), None, EncodeOptions())
     return prompt.positive.pooled, prompt.positive.penultimate, prompt.zero_picture.pooled, seen
 
 
@@ -70,7 +70,7 @@ def test_while_encoding(monkeypatch, call):
 
 @pytest.mark.parametrize("after", [1, 8, 30])
 def test_while_applying(sd15, sd15_sites, after):
-    tensors, settings = adapter_tensors(sd15_sites), host.Settings(weight=0.7)
+    tensors, settings = adapter_tensors(sd15_sites), host.ApplyOptions(weight=0.7)
     expected = sample(host.apply(sd15, Adapter.of(TensorDict("whole", tensors)), make_prompt(), settings), steps=2)
     adapter = Adapter.of(CancellingSource(tensors, after))
     before = digests(sd15)
@@ -84,7 +84,7 @@ def test_while_applying(sd15, sd15_sites, after):
 @pytest.mark.parametrize("step", [0, 2])
 def test_while_sampling(sd15, sd15_sites, step):
     mask = torch.rand(1, 30, 30, generator=torch.Generator().manual_seed(0))
-    settings = host.Settings(mask=mask, start_percent=0.2)
+    settings = host.ApplyOptions(mask=mask, start_percent=0.2)
     model = host.apply(sd15, make_adapter(sd15_sites), make_prompt(), settings)
 
     def cancel(at, *others):
@@ -102,7 +102,7 @@ def test_while_sampling(sd15, sd15_sites, step):
 
 def test_in_the_middle_of_an_evaluation(sd15, sd15_sites):
     """The user may cancel while a site computes; the host then unwinds from inside the attention."""
-    model = host.apply(sd15, make_adapter(sd15_sites), make_prompt(), host.Settings(start_percent=0.1))
+    model = host.apply(sd15, make_adapter(sd15_sites), make_prompt(), host.ApplyOptions(start_percent=0.1))
     expected, broken = sample(model), model.clone()
 
     def cancel(*arguments):

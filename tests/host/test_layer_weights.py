@@ -9,13 +9,14 @@ from host_support.sampling import sample
 from host_support.small_models import published_unet
 from host_support.state import digests
 from ip_adapter_nodes.ip_adapter import host
-from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, Adapter
+from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.attention.key_value import NEGATIVE, POSITIVE
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongBaseError
-from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.weights.bases import BASE_SITES
-from ip_adapter_nodes.ip_adapter.weights.layer_weights import WEIGHT_TYPES, LayerWeights, site_strengths
-from ip_adapter_nodes.ip_adapter.weights.weight_types import Direction
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.weights.layer_weights import LayerWeights, site_strengths
+from ip_adapter_nodes.ip_adapter.weights.weight_types import WEIGHT_TYPES, Direction
 from ip_adapter_nodes.nodes.weights import LayerWeightsNode
 
 HOST_BASES = {
@@ -38,7 +39,9 @@ def tensors(sd15_sites):
 @pytest.fixture(scope="module")
 def apply(sd15, tensors):
     adapter = Adapter.of(TensorDict("test", tensors))
-    return lambda model=None, **settings: host.apply(model or sd15, adapter, make_prompt(), host.Settings(**settings))
+    return lambda model=None, **settings: host.apply(
+        model or sd15, adapter, make_prompt(), host.ApplyOptions(**settings)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +135,6 @@ def test_the_node_refuses_a_model_without_cross_attention(sd15):
 def test_weights_of_the_node_fit_every_adapter_of_the_base(sdxl, sdxl_sites):
     weights = LayerWeightsNode.execute("style and composition", "in8.3:0", "SDXL").result[0]
     patches = patches_of(
-        host.apply(sdxl, make_adapter(sdxl_sites), make_prompt(), host.Settings(layer_weights=weights))
+        host.apply(sdxl, make_adapter(sdxl_sites), make_prompt(), host.ApplyOptions(layer_weights=weights))
     )
     assert set(patches) == {("output", 1, n) for n in range(10)} | {("input", 8, n) for n in range(10) if n != 3}

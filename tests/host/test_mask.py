@@ -12,7 +12,7 @@ from host_support.sampling import noise_of, sample, text
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from torch import Tensor
 
 LATENT = (9, 13)  # of a picture of 72 by 104 pixels: odd at every level
@@ -55,7 +55,7 @@ class Case:
 
     def apply(self, mask: Tensor):
         adapter = Adapter.of(TensorDict("test", self.tensors))
-        return host.apply(self.bare, adapter, make_prompt(), host.Settings(weight=WEIGHT, mask=mask))
+        return host.apply(self.bare, adapter, make_prompt(), host.ApplyOptions(weight=WEIGHT, mask=mask))
 
     def expected(self, n: int, call, masks: list[Tensor]) -> Tensor:
         """Text attention plus masked image attention; `masks` has one mask, flattened, per chunk."""

@@ -11,9 +11,9 @@ from host_support.sampling import sample
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching import injection
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.host import patches as injection
 from ip_adapter_nodes.ip_adapter.prompts.negative import Negative
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from torch.profiler import ProfilerActivity, profile
 
 KINDS = pytest.mark.parametrize("kind", ["standard", "plus"])
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("default::UserWarning:torch.profiler")
 
 
 def applied(model, sites, prompt, kind="standard", **settings):
-    return host.apply(model, make_adapter(sites, kind), prompt, host.Settings(**settings))
+    return host.apply(model, make_adapter(sites, kind), prompt, host.ApplyOptions(**settings))
 
 
 @KINDS
@@ -70,7 +70,7 @@ def test_negative_rows_attend_to_what_was_chosen(sd15, sd15_sites, kind):
     else:
         features = prompt.zero_picture.pooled if kind is Negative.ZERO_PICTURE else torch.zeros(1, 1024)
         prompt = replace(prompt, negative_kind=kind)
-    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), prompt, host.Settings())
+    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), prompt, host.ApplyOptions())
     tokens = formula.image_tokens(features, tensors)
     for n, site in enumerate(sd15_sites[::5]):
         call = call_at(site, [1], seed=n)

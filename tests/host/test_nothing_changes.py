@@ -24,7 +24,7 @@ def apply(sd15, adapter):
     """Applies the adapter to the bare model, or to the model given."""
 
     def call(model=None, *, prompt=None, **settings):
-        return host.apply(model or sd15, adapter, prompt or make_prompt(), host.Settings(**settings))
+        return host.apply(model or sd15, adapter, prompt or make_prompt(), host.ApplyOptions(**settings))
 
     return call
 
@@ -147,7 +147,7 @@ def test_every_link_of_a_long_chain_is_one_branch(sd15, sd15_sites, apply):
 
 def test_the_order_of_two_adapters_does_not_matter(sd15, sd15_sites):
     one, two = (make_adapter(sd15_sites, kind, seed) for kind, seed in (("standard", 1), ("plus", 2)))
-    settings = host.Settings(weight=0.6), host.Settings(weight=0.9, mask=HALF_MASK)
+    settings = host.ApplyOptions(weight=0.6), host.ApplyOptions(weight=0.9, mask=HALF_MASK)
     forth = host.apply(host.apply(sd15, one, make_prompt(seed=1), settings[0]), two, make_prompt(seed=2), settings[1])
     back = host.apply(host.apply(sd15, two, make_prompt(seed=2), settings[1]), one, make_prompt(seed=1), settings[0])
     # One evaluation without guidance: both amplify the rounding of another order of additions.

@@ -11,8 +11,8 @@ from host_support.sampling import sample
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, WrongEncoderError
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.host.encode import HostEncoder
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 from ip_adapter_nodes.nodes.prompt_file import LoadImagePrompt, SaveImagePrompt
 
@@ -53,19 +53,19 @@ def test_a_loaded_prompt_gives_the_same_latents_without_an_encoder(folders, sd15
     choice = {"fit": "tiles", "combine": "norm average", "weight": 0.6, "weights": "1, 0.5"}
     prompt = EncodeImagePrompt.execute(clip_vision, pictures(2, 32, 80), **choice).result[0]
     adapter = make_adapter(sd15_sites, kind)
-    expected = sample(host.apply(sd15, adapter, prompt, host.Settings()), steps=1)
+    expected = sample(host.apply(sd15, adapter, prompt, host.ApplyOptions()), steps=1)
     path = save(prompt)
     monkeypatch.setattr(HostEncoder, "__init__", lambda *arguments: pytest.fail("an encoder was made"))
     loaded = load(f"{Path(path).name} [output]")
     assert loaded.origin == prompt.origin
-    assert torch.equal(sample(host.apply(sd15, adapter, loaded, host.Settings()), steps=1), expected)
+    assert torch.equal(sample(host.apply(sd15, adapter, loaded, host.ApplyOptions()), steps=1), expected)
 
 
 def test_a_prompt_of_another_encoder_is_named_when_it_is_applied(folders, sdxl, sdxl_sites):
     save(make_prompt())
     bigg = Adapter.of(TensorDict("sdxl.bin", adapter_tensors(sdxl_sites, feature_width=1280)))
     with pytest.raises(WrongEncoderError, match=r"ViT-bigG.* this one was encoded by CLIP ViT-H"):
-        host.apply(sdxl, bigg, load(listed()[0]), host.Settings())
+        host.apply(sdxl, bigg, load(listed()[0]), host.ApplyOptions())
 
 
 def test_files_of_the_incumbent_are_read_from_the_input_folder(folders, sd15, sd15_sites):
@@ -74,10 +74,10 @@ def test_files_of_the_incumbent_are_read_from_the_input_folder(folders, sd15, sd
         torch.save(make_features(1, seed).penultimate, inside / f"{name}.ipadpt")
     assert listed() == ["cat.ipadpt [input]", "noise.ipadpt [input]"]
     with pytest.raises(WrongEncoderError, match="negative file in Load Image Prompt"):
-        host.apply(sd15, plus, load("cat.ipadpt [input]"), host.Settings())
+        host.apply(sd15, plus, load("cat.ipadpt [input]"), host.ApplyOptions())
     prompt = load("cat.ipadpt [input]", "noise.ipadpt [input]")
     assert torch.equal(prompt.negative.penultimate, make_features(1, 1).penultimate)
-    assert sample(host.apply(sd15, plus, prompt, host.Settings()), steps=1).isfinite().all()
+    assert sample(host.apply(sd15, plus, prompt, host.ApplyOptions()), steps=1).isfinite().all()
 
 
 def test_a_negative_file_of_another_encoder(folders):

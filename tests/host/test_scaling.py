@@ -9,8 +9,8 @@ from host_support import formula
 from host_support.calls import call_at, patches_of
 from host_support.sampling import sample
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.scaling import Scaling
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.attention.scaling import Scaling
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from ip_adapter_nodes.nodes.apply import ApplyIPAdapter
 
 PROMPT = replace(make_prompt(2), weights=(1.0, 0.4))

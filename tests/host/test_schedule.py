@@ -26,7 +26,9 @@ AT_STEPS = [1.0, 0.25, -0.5, 2.0]
 @pytest.fixture(scope="module")
 def apply(sd15, sd15_sites):
     adapter = make_adapter(sd15_sites)
-    return lambda model=None, **settings: host.apply(model or sd15, adapter, make_prompt(), host.Settings(**settings))
+    return lambda model=None, **settings: host.apply(
+        model or sd15, adapter, make_prompt(), host.ApplyOptions(**settings)
+    )
 
 
 def _switching(bare, models):

@@ -9,8 +9,9 @@ from host_support import formula
 from host_support.calls import call_at, patches_of
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, ImagePrompt
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 from torch import Tensor
 
 WEIGHT = 0.7
@@ -47,7 +48,7 @@ def _sides(prompt: ImagePrompt, tensors: dict[str, Tensor]) -> list[tuple[Tensor
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 @pytest.mark.parametrize("chunks", PATTERNS, ids=str)
 def test_every_site_equals_the_formula(sd15, sd15_sites, tensors, chunks, prompt):
-    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), prompt, host.Settings(weight=WEIGHT))
+    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), prompt, host.ApplyOptions(weight=WEIGHT))
     sides, patches = _sides(prompt, tensors), patches_of(model)
     for n, site in enumerate(sd15_sites):
         for batch in (1, 3):
@@ -63,7 +64,7 @@ def test_every_site_equals_the_formula(sd15, sd15_sites, tensors, chunks, prompt
 def test_the_sides_differ_enough_to_be_told_apart(sd15, sd15_sites, tensors):
     """Rows of the wrong side would not stay within the tolerance of the test above."""
     prompt = PROMPTS["two pictures"]
-    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), prompt, host.Settings(weight=WEIGHT))
+    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), prompt, host.ApplyOptions(weight=WEIGHT))
     for site in sd15_sites:
         patch = patches_of(model)[site.block]
         positive, negative = (call_at(site, chunks).of(patch) for chunks in ([0], [1]))
@@ -71,7 +72,7 @@ def test_the_sides_differ_enough_to_be_told_apart(sd15, sd15_sites, tensors):
 
 
 def test_a_guider_with_more_lists_gets_the_positive_side(sd15, sd15_sites, tensors):
-    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), make_prompt(), host.Settings())
+    model = host.apply(sd15, Adapter.of(TensorDict("test", tensors)), make_prompt(), host.ApplyOptions())
     for site in sd15_sites:
         patch = patches_of(model)[site.block]
         mixed = call_at(site, [2, 1, 0, 3])

@@ -20,8 +20,8 @@ from host_support.small_models import random_model
 from host_support.spy import Spy
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 
 WEIGHT = 0.7
 
@@ -65,7 +65,7 @@ def test_only_rows_of_the_positive_list_see_the_pictures(guider):
     model, prompt, spy = random_model(guider.split(",")[0]), make_prompt(), Spy()
     sites = find_sites(model.model.diffusion_model)
     tensors, (make, lists) = adapter_tensors(sites), GUIDERS[guider]
-    applied = host.apply(model, Adapter.of(TensorDict("test", tensors)), prompt, host.Settings(weight=WEIGHT))
+    applied = host.apply(model, Adapter.of(TensorDict("test", tensors)), prompt, host.ApplyOptions(weight=WEIGHT))
     names = _run(make(spy.on(applied)))
     positive, negative = (formula.image_tokens(x, tensors) for x in (prompt.positive.pooled, torch.zeros(1, 1024)))
     seen = set()

@@ -13,8 +13,11 @@ from diffusers import UNet2DConditionModel
 from host_support.adapter_files import adapter_file
 from host_support.diffusers_twin import architecture
 from host_support.small_models import LAYOUTS, published_config, published_unet
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.bases.base_models import family_of
+from ip_adapter_nodes.ip_adapter.bases.fit import check_base
 from ip_adapter_nodes.ip_adapter.errors import WrongBaseError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site, check_base, family_of, find_sites
 from torch import nn
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:diffusers")

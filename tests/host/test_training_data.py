@@ -7,11 +7,11 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from host_support.training import CONTEXT_WIDTH, FEATURES, config, job
-from ip_adapter_nodes.ip_adapter.spec import Kind
 from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text
-from ip_adapter_nodes.ip_adapter.training.loop import RESULT, Training, Watch, make_accelerator
+from ip_adapter_nodes.ip_adapter.training.loop import RESULT, Callbacks, Training, make_accelerator
 from ip_adapter_nodes.ip_adapter.training.samples import Encoded
 from ip_adapter_nodes.ip_adapter.training.sources import find_data
+from ip_adapter_nodes.models.facts import Kind
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -58,7 +58,7 @@ def train(folder, shards, stop_after=None):
     samples = Encoded(pictures, Pixels(), account)
     given = job(chosen)
     training = Training(type(given)(**(vars(given) | {"samples": samples})), make_accelerator(chosen, on_cpu=True))
-    training.run(Watch(should_stop=lambda: training.step == stop_after))
+    training.run(Callbacks(should_stop=lambda: training.step == stop_after))
     return account
 
 

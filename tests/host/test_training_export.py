@@ -7,14 +7,14 @@ import torch
 from factories import key_values, make_prompt, randomise, relative_error
 from host_support.diffusers_twin import load_adapter, pair
 from host_support.training import config
-from ip_adapter_nodes.ip_adapter.adapter import POSITIVE
-from ip_adapter_nodes.ip_adapter.spec import Kind
+from ip_adapter_nodes.ip_adapter.attention.key_value import POSITIVE
+from ip_adapter_nodes.ip_adapter.host.denoiser import HostDenoiser
 from ip_adapter_nodes.ip_adapter.training.batch import Text
 from ip_adapter_nodes.ip_adapter.training.export import export
-from ip_adapter_nodes.ip_adapter.training.kinds import Widths, projector_for
-from ip_adapter_nodes.ip_adapter.training.loss import Base
+from ip_adapter_nodes.ip_adapter.training.kinds import projector_for
 from ip_adapter_nodes.ip_adapter.training.noising import Noising, Prediction
 from ip_adapter_nodes.ip_adapter.training.trainable import TrainableAdapter
+from ip_adapter_nodes.models.facts import Kind, Widths
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -62,7 +62,7 @@ def test_the_unet_predicts_what_it_predicts_in_diffusers(trained, twin, tmp_path
     noisy, text = torch.randn(2, 4, 8, 8, generator=generator), torch.randn(2, 5, 768, generator=generator)
     timesteps, features = torch.tensor([10, 900]), prompt.positive.at(loaded.spec.stage)
     expected = unet(noisy, timesteps, text, added_cond_kwargs={"image_embeds": [features[:, None]]}).sample
-    base = Base(host_unet, Noising(torch.ones(1000), torch.zeros(1000), Prediction.NOISE))
+    base = HostDenoiser(host_unet, Noising(torch.ones(1000), torch.zeros(1000), Prediction.NOISE))
     given = base.predict(noisy, timesteps, Text(text, None), adapter(features))
     assert relative_error(given, expected) <= 1e-4
     bare = host_unet(noisy, timesteps.float(), context=text)

@@ -12,20 +12,21 @@ from host_support.clip import tiny_clip_vision
 from host_support.training import CONTEXT_WIDTH, config, tiny_base
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import FaceError, SettingError
-from ip_adapter_nodes.ip_adapter.faces.analysis import FaceChoice, analyse
-from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
+from ip_adapter_nodes.ip_adapter.faces.analysis import FaceAnalysisOptions, analyse
+from ip_adapter_nodes.ip_adapter.faces.prompt import FaceFeatures, FacePrompt
 from ip_adapter_nodes.ip_adapter.host.encode import HostEncoder
-from ip_adapter_nodes.ip_adapter.host.training_readers import load_face_models, reader_for
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, fitted
-from ip_adapter_nodes.ip_adapter.spec import Kind
+from ip_adapter_nodes.ip_adapter.tasks.readers import load_face_models, reader_for
 from ip_adapter_nodes.ip_adapter.training.export import export
-from ip_adapter_nodes.ip_adapter.training.kinds import KINDS, Widths, projector_for, reads
+from ip_adapter_nodes.ip_adapter.training.kinds import projector_for, reads
 from ip_adapter_nodes.ip_adapter.training.trainable import TrainableAdapter
+from ip_adapter_nodes.models import TRAINABLE
+from ip_adapter_nodes.models.facts import Kind, Widths
 from PIL import Image
 from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-FACE_KINDS = [kind for kind in KINDS if reads(kind).face]
+FACE_KINDS = [kind for kind in TRAINABLE if reads(kind).face]
 PATCH_WIDTH = 64
 
 
@@ -51,8 +52,8 @@ def test_training_shows_what_apply_faceid_shows(face_libraries, pack, kind, gene
     spec = export(tmp_path / "file.safetensors", randomise(adapter, generator).published(), chosen, 1).spec
     assert spec.kind is kind
 
-    faces, encoder = analyse(analyser, [picture.movedim(1, -1)], (), FaceChoice()).faces, HostEncoder(vision)
-    look = Look(encoder.encode(fitted(faces.crops, encoder.size, Fit.CROP)), encoder.encode_zeros())
+    faces, encoder = analyse(analyser, [picture.movedim(1, -1)], (), FaceAnalysisOptions()).faces, HostEncoder(vision)
+    look = FaceFeatures(encoder.encode(fitted(faces.crops, encoder.size, Fit.CROP)), encoder.encode_zeros())
     expected = FacePrompt(faces, look if spec.stage else None).inputs(spec)
     for given, wanted in ((reader.see(picture), expected.positive), (reader.nothing(), expected.negative)):
         assert len(given) == len(wanted)
@@ -87,7 +88,7 @@ def write_settings(tmp_path, root, pack, **lines):
 def test_the_command_trains_a_face_adapter_and_goes_on_from_one(
     face_libraries, pack, root, tmp_path, capsys, monkeypatch
 ):
-    command = importlib.import_module("ip_adapter_nodes.ip_adapter.host.train_command")
+    command = importlib.import_module("ip_adapter_nodes.cli.train")
     monkeypatch.setattr(command.signal, "signal", lambda *_: None)
     kind = Kind.FACEID_PLUS.value
     first_settings = {"kind": kind, "held_out": 1, "draw_every": 2, "lora_rank": 2, "tracker": "tensorboard"}
@@ -121,7 +122,7 @@ WRONG_STARTS = {
 def test_a_start_of_another_kind_or_rank_is_refused(
     face_libraries, pack, root, tmp_path, capsys, monkeypatch, message, wrong
 ):
-    command = importlib.import_module("ip_adapter_nodes.ip_adapter.host.train_command")
+    command = importlib.import_module("ip_adapter_nodes.cli.train")
     monkeypatch.setattr(command.signal, "signal", lambda *_: None)
     kind = Kind.FACEID_PLUS
     adapter = TrainableAdapter(tiny_base().unet, projector_for(kind, Widths(CONTEXT_WIDTH, PATCH_WIDTH)), 2)

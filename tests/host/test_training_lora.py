@@ -12,16 +12,15 @@ from host_support.sampling import sample
 from host_support.training import CONTEXT_WIDTH, config, tiny_base
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.faces.prompt import FacePrompt, Look
-from ip_adapter_nodes.ip_adapter.host.apply_face import add_lora
-from ip_adapter_nodes.ip_adapter.patching.sites import find_sites
-from ip_adapter_nodes.ip_adapter.spec import Kind
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.faces.prompt import FaceFeatures, FacePrompt
+from ip_adapter_nodes.ip_adapter.host.denoiser import HostDenoiser, replacements
 from ip_adapter_nodes.ip_adapter.training.batch import Text
 from ip_adapter_nodes.ip_adapter.training.export import export
-from ip_adapter_nodes.ip_adapter.training.kinds import Widths, projector_for
-from ip_adapter_nodes.ip_adapter.training.loss import Base
+from ip_adapter_nodes.ip_adapter.training.kinds import projector_for
 from ip_adapter_nodes.ip_adapter.training.noising import Noising, Prediction
 from ip_adapter_nodes.ip_adapter.training.trainable import TrainableAdapter
+from ip_adapter_nodes.models.facts import Kind, Widths
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -51,7 +50,7 @@ def trained(request, tmp_path_factory):
         model, _ = pair("sd15")
         adapter = TrainableAdapter(model.model.diffusion_model, projector_for(kind, Widths(768, 1280)), LORA_RANK)
         randomise(adapter, torch.Generator().manual_seed(0)).eval()
-        look = Look(make_features(1, 4), make_features(1, 5)) if kind is Kind.FACEID_PLUS_V2 else None
+        look = FaceFeatures(make_features(1, 4), make_features(1, 5)) if kind is Kind.FACEID_PLUS_V2 else None
         file = export(folder / "trained.safetensors", adapter.published(), config(folder, kind=kind.value), 6)
         return Trained(kind, model, adapter, FacePrompt(make_faces(1), look), file)
 
@@ -65,16 +64,13 @@ def test_names_and_shapes_are_the_published_ones(trained):
 
 def test_our_nodes_draw_with_the_file_what_training_computed(trained):
     in_training = trained.model.clone()
-    for block, replacement in trained.adapter(*trained.seen).items():
+    for block, replacement in replacements(trained.adapter(*trained.seen)).items():
         in_training.set_model_attn2_replace(replacement, *block)
     expected = sample(in_training, cfg=1.0)
     bare, _ = pair("sd15")
 
     def applied(lora_weight: float):
-        def also(clone, sites):
-            add_lora(clone, trained.file, sites, lora_weight)
-
-        return host.apply(bare, trained.file, trained.prompt, host.Settings(weight=1.0), also)
+        return host.apply(bare, trained.file, trained.prompt, host.ApplyOptions(weight=1.0), lora_weight)
 
     assert relative_error(sample(applied(1.0), cfg=1.0), expected) <= SAME
     assert relative_error(sample(applied(0.0), cfg=1.0), expected) > MATTERS
@@ -105,9 +101,9 @@ def test_training_predicts_what_diffusers_does_with_the_file(trained, generator)
     timesteps = torch.tensor([10, 900])
     bare, unet = pair("sd15")
     given = [
-        Base(model.model.diffusion_model, Noising(torch.ones(1000), torch.zeros(1000), Prediction.NOISE)).predict(
-            noisy, timesteps, Text(text, None), trained.adapter(*trained.seen)
-        )
+        HostDenoiser(
+            model.model.diffusion_model, Noising(torch.ones(1000), torch.zeros(1000), Prediction.NOISE)
+        ).predict(noisy, timesteps, Text(text, None), trained.adapter(*trained.seen))
         for model in (trained.model, bare)
     ]
     expected = in_diffusers(trained, unet, noisy, timesteps, text)

@@ -7,15 +7,15 @@ from factories import randomise, relative_error
 from host_support.diffusers_twin import load_adapter, pair
 from host_support.training import CONTEXT_WIDTH, tiny_base
 from ip_adapter_nodes.ip_adapter.errors import WrongBaseError
-from ip_adapter_nodes.ip_adapter.spec import Kind
-from ip_adapter_nodes.ip_adapter.training.batch import Batch, Nothing, Text
-from ip_adapter_nodes.ip_adapter.training.checkpointing import recompute_blocks
-from ip_adapter_nodes.ip_adapter.training.draws import Draw
+from ip_adapter_nodes.ip_adapter.host.denoiser import HostDenoiser
+from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text, UncondBatch
 from ip_adapter_nodes.ip_adapter.training.drops import Drops
-from ip_adapter_nodes.ip_adapter.training.kinds import Widths, projector_for
-from ip_adapter_nodes.ip_adapter.training.loss import Base, Objective, Weighting
+from ip_adapter_nodes.ip_adapter.training.kinds import projector_for
+from ip_adapter_nodes.ip_adapter.training.loss import Objective, Weighting
+from ip_adapter_nodes.ip_adapter.training.noise import Draw
 from ip_adapter_nodes.ip_adapter.training.noising import Noising, Prediction
 from ip_adapter_nodes.ip_adapter.training.trainable import TrainableAdapter
+from ip_adapter_nodes.models.facts import Kind, Widths
 from torch.nn import functional
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:diffusers")
@@ -39,7 +39,7 @@ def inputs(generator, widths: Widths, image: tuple[int, ...], tokens: int = 5):
         return torch.randn(*shape, generator=generator)
 
     batch = Batch(random(4, 4, 8, 8), Text(random(4, tokens, widths.context), None), (random(4, *image),))
-    nothing = Nothing(Text(random(1, tokens, widths.context), None), (torch.zeros(1, *image),))
+    nothing = UncondBatch(Text(random(1, tokens, widths.context), None), (torch.zeros(1, *image),))
     return batch, nothing, Draw(random(4, 4, 8, 8), torch.tensor([3, 250, 700, 999]), CHANCES)
 
 
@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_diffusers(twin, generator, prediction, kind, image)
     host_unet, unet = twin
     scheduler = DDPMScheduler(1000, **SCHEDULE)
     ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
-    base = Base(host_unet, Noising.of_sigmas(ratio.rsqrt(), prediction))
+    base = HostDenoiser(host_unet, Noising.of_sigmas(ratio.rsqrt(), prediction))
     adapter = TrainableAdapter(host_unet, projector_for(kind, Widths(768, 48)))
     randomise(adapter.image_proj, generator)
     batch, nothing, draw = inputs(generator, Widths(768, 48), image)
@@ -116,7 +116,7 @@ def objective(base, kind, image, generator):
     batch, nothing, draw = inputs(generator, Widths(CONTEXT_WIDTH, 48), image[0])
     extra = [torch.randn(4, *shape, generator=generator) for shape in image[1:]]
     batch = Batch(batch.latents, batch.text, (*batch.image, *extra))
-    nothing = Nothing(nothing.text, (*nothing.image, *(torch.zeros_like(part[:1]) for part in extra)))
+    nothing = UncondBatch(nothing.text, (*nothing.image, *(torch.zeros_like(part[:1]) for part in extra)))
     return Objective(adapter, base, nothing, Weighting(DROPS)), batch, draw
 
 
@@ -143,8 +143,8 @@ def test_recomputing_blocks_changes_no_gradient(tiny, generator, kind, image):
     module(batch, draw).backward()
     gradients = [parameter.grad.clone() for parameter in module.parameters()]
     module.zero_grad()
-    recompute_blocks(tiny.unet)
-    recompute_blocks(tiny.unet)
+    tiny.recompute_blocks()
+    tiny.recompute_blocks()
     module(batch, draw).backward()
     for parameter, gradient in zip(module.parameters(), gradients, strict=True):
         assert relative_error(parameter.grad, gradient) <= 1e-6

@@ -17,10 +17,10 @@ from ip_adapter_nodes.demo import world
 from ip_adapter_nodes.demo.studio import Studio, as_image
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import SettingError, WrongEncoderError, WrongPromptError
-from ip_adapter_nodes.ip_adapter.host.clip_text import text_features
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, fitted
-from ip_adapter_nodes.ip_adapter.training.alone import Alone
-from ip_adapter_nodes.ip_adapter.training.loop import Training, Watch, make_accelerator
+from ip_adapter_nodes.ip_adapter.tasks.clip_text import text_features
+from ip_adapter_nodes.ip_adapter.training.loop import Callbacks, Training, make_accelerator
+from ip_adapter_nodes.ip_adapter.training.single_process import Alone
 from ip_adapter_nodes.nodes.apply import ApplyIPAdapter
 from ip_adapter_nodes.nodes.encode import EncodeImagePrompt
 from ip_adapter_nodes.nodes.evaluate import EvaluateImagePrompt, EvaluateTextPrompt
@@ -167,7 +167,7 @@ def test_alone_trains_as_accelerate_does(tmp_path, settings):
             accelerator = make_accelerator(chosen, on_cpu=True)
             alone = Alone(torch.device("cpu"), chosen.accumulation)
             trainings.append(Training(job(chosen, 2), alone if name == "alone" else accelerator))
-            trainings[-1].train(Watch())
+            trainings[-1].train(Callbacks())
         AcceleratorState._reset_state(reset_partial_state=True)
         assert trainings[0].curve == trainings[1].curve
         one, other = (training.weights() for training in trainings)

@@ -48,7 +48,7 @@ def settings(tmp_path, root) -> Path:
 
 def start(root: Path, settings: Path, log: Path) -> subprocess.Popen:
     host = os.environ["IP_ADAPTER_NODES_HOST"]
-    command = [sys.executable, str(root / "launcher" / "bootstrap.py"), host, "ip_adapter.host.train_command"]
+    command = [sys.executable, str(root / "launcher" / "bootstrap.py"), host, "cli.train"]
     with log.open("w") as file:
         return subprocess.Popen([*command, str(settings)], stderr=file, stdout=file, env=ENVIRONMENT)
 
@@ -109,7 +109,7 @@ def test_two_processes_train_what_one_does_with_the_whole_batch(root, tmp_path):
 
 
 def test_the_command_names_what_is_wrong(tmp_path, capsys, monkeypatch):
-    command = importlib.import_module("ip_adapter_nodes.ip_adapter.host.train_command")
+    command = importlib.import_module("ip_adapter_nodes.cli.train")
     monkeypatch.setattr(command.signal, "signal", lambda *_: None)
     assert command.main([str(tmp_path / "none.toml")]) == 1
     assert "none.toml cannot be read" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from accelerate import tracking as accelerate_tracking
 from accelerate.state import AcceleratorState
 from host_support.training import config, job, train
 from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
-from ip_adapter_nodes.ip_adapter.training.loop import TABLE, Training, Watch, make_accelerator
+from ip_adapter_nodes.ip_adapter.training.loop import TABLE, Callbacks, Training, make_accelerator
 from ip_adapter_nodes.ip_adapter.training.tracking import FOLDER
 from ip_adapter_nodes.ip_adapter.training.validation import FOLDER as PICTURES
 from ip_adapter_nodes.ip_adapter.training.validation import Validation
@@ -51,7 +51,7 @@ def fail_at(step):
         if now == step:
             raise _FailedError
 
-    return Watch(stepped=stepped)
+    return Callbacks(stepped=stepped)
 
 
 def test_tensorboard_shows_the_losses_of_the_table_also_after_a_failure(tmp_path):
@@ -73,7 +73,7 @@ def test_tensorboard_shows_the_pictures_that_are_drawn(tmp_path):
     def draw(step):
         training.tracking.show(drawing.save(training.objective.adapter, tmp_path, step), step)
 
-    training.run(Watch(stepped=draw))
+    training.run(Callbacks(stepped=draw))
     shown = EventAccumulator(str(tmp_path / FOLDER)).Reload().Images("drawn")
     files = sorted((tmp_path / PICTURES).iterdir())
     assert [event.step for event in shown] == [int(file.stem) for file in files] == [1, 2]

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from factories import adapter_tensors, key_values, make_features, relative_error
-from ip_adapter_nodes.ip_adapter.adapter import NEGATIVE, POSITIVE, Adapter
+from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.attention.key_value import NEGATIVE, POSITIVE
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.errors import AdapterError, AdapterFileError, WrongEncoderError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, Features, ImagePrompt
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
+from ip_adapter_nodes.ip_adapter.prompts.features import Features
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 from safetensors.torch import save_file
 
 CONTEXT = 48

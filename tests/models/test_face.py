@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusers.loaders.unet import UNet2DConditionLoadersMixin
 from factories import randomise, relative_error
-from ip_adapter_nodes.models.face import FaceConfig, FacePerceiver, FacePerceiverConfig, FaceProjector
+from ip_adapter_nodes.models.face import FaceConfig, FaceProjector
+from ip_adapter_nodes.models.face_perceiver import FacePerceiver, FacePerceiverConfig
 from ip_adapter_nodes.models.resampler import ResamplerConfig
 from torch import nn
 from torch.nn import functional

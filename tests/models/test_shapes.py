@@ -25,7 +25,7 @@ import torch
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
 from ip_adapter_nodes.ip_adapter import adapter
-from ip_adapter_nodes.ip_adapter.patching import attention, mask
+from ip_adapter_nodes.ip_adapter.attention import image_attention, region
 from ip_adapter_nodes.ip_adapter.prompts import preprocess, prompt
 
 assert LinearProjector.forward.__annotations__["features"] is torch.Tensor

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import torch
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.projectors import build_projector
-from ip_adapter_nodes.ip_adapter.spec import ProjectorConfig
-from ip_adapter_nodes.models.face import FaceConfig, FacePerceiverConfig
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.models import build_projector
+from ip_adapter_nodes.models.face import FaceConfig
+from ip_adapter_nodes.models.face_perceiver import FacePerceiverConfig
+from ip_adapter_nodes.models.facts import ProjectorConfig
 from ip_adapter_nodes.models.linear import LinearConfig
 from ip_adapter_nodes.models.mlp import MlpConfig
 from ip_adapter_nodes.models.resampler import ResamplerConfig

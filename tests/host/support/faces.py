@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from factories import randomise, site_tensors
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.faces.face import CROP, SQUARE, Crops, Face, Faces, Recogniser
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.models.face import FaceConfig, FacePerceiver, FacePerceiverConfig, FaceProjector
+from ip_adapter_nodes.models.face import FaceConfig, FaceProjector
+from ip_adapter_nodes.models.face_perceiver import FacePerceiver, FacePerceiverConfig
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
 from torch import Tensor, nn
 

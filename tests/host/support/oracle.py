@@ -8,8 +8,9 @@ import torch
 from factories import adapter_tensors, make_prompt
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from torch import Tensor
 
 from . import formula
@@ -35,7 +36,7 @@ class Oracle:
 
     def apply(self, model: Any, **settings: Any) -> Any:
         adapter = Adapter.of(TensorDict("test", self.tensors))
-        return host.apply(model, adapter, self.prompt, host.Settings(**settings))
+        return host.apply(model, adapter, self.prompt, host.ApplyOptions(**settings))
 
     def expected(self, block: tuple, call: Call, sides: Sequence[int], mask_of: MaskOf | None = None) -> Tensor:
         """What the patch should give, when each row is on the negative (0) or positive (1) side."""

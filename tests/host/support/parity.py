@@ -8,9 +8,10 @@ import torch
 from factories import make_prompt, site_tensors
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.patching.sites import Site, find_sites
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig
 from torch import Tensor
@@ -62,7 +63,7 @@ class Twin:
 
     def sample(self, tensors: dict[str, Tensor], steps: int = 4) -> Tensor:
         adapter = Adapter.of(TensorDict("twin", tensors))
-        return self._sample(host.apply(self.model, adapter, self.prompt, host.Settings(weight=WEIGHT)), steps)
+        return self._sample(host.apply(self.model, adapter, self.prompt, host.ApplyOptions(weight=WEIGHT)), steps)
 
     def _sample(self, model: Any, steps: int) -> Tensor:
         texts = {"positive": self.inputs.positive, "negative": self.inputs.negative}

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from comfy import ops
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from ip_adapter_nodes.ip_adapter.spec import Kind
-from ip_adapter_nodes.ip_adapter.training.batch import Batch, Nothing, Text, joined
+from ip_adapter_nodes.ip_adapter.host.denoiser import HostDenoiser
+from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text, UncondBatch, joined
 from ip_adapter_nodes.ip_adapter.training.config import TrainingConfig
-from ip_adapter_nodes.ip_adapter.training.kinds import Widths, lora_rank_for, projector_for
-from ip_adapter_nodes.ip_adapter.training.loop import Job, Outcome, Training, Watch, make_accelerator
-from ip_adapter_nodes.ip_adapter.training.loss import Base
+from ip_adapter_nodes.ip_adapter.training.kinds import lora_rank_for, projector_for
+from ip_adapter_nodes.ip_adapter.training.loop import Callbacks, Job, Outcome, Training, make_accelerator
 from ip_adapter_nodes.ip_adapter.training.noising import Noising, Prediction
+from ip_adapter_nodes.models.facts import Kind, Widths
 
 from .small_models import randomise
 
@@ -37,12 +37,12 @@ _CONFIG = {
 }
 
 
-def tiny_base(prediction: Prediction = Prediction.NOISE) -> Base:
+def tiny_base(prediction: Prediction = Prediction.NOISE) -> HostDenoiser:
     """Four cross-attentions and SD1.5's noise schedule."""
     unet = UNetModel(**_CONFIG, dtype=torch.float32, device="cpu", operations=ops.disable_weight_init)
     randomise(unet, torch.Generator().manual_seed(0))
     kept = (1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2).cumprod(0)
-    return Base(unet, Noising.of_sigmas(((1 - kept) / kept).sqrt(), prediction))
+    return HostDenoiser(unet, Noising.of_sigmas(((1 - kept) / kept).sqrt(), prediction))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _typed(known: TrainingConfig, name: str, value: object) -> object:
 
 def job(chosen: TrainingConfig, held_out: int = 0) -> Job:
     features = FEATURES[chosen.kind]
-    nothing = Nothing(Text(torch.zeros(1, 5, CONTEXT_WIDTH), None), (torch.zeros(1, features),))
+    nothing = UncondBatch(Text(torch.zeros(1, 5, CONTEXT_WIDTH), None), (torch.zeros(1, features),))
     samples, measured = (NoiseSamples(count, features) for count in (10, held_out))
     projector = projector_for(chosen.kind, Widths(CONTEXT_WIDTH, features))
     rank = lora_rank_for(chosen.kind, chosen.lora_rank)
@@ -88,4 +88,4 @@ def job(chosen: TrainingConfig, held_out: int = 0) -> Job:
 def train(chosen: TrainingConfig, stop_after: int | None = None, held_out: int = 0) -> tuple[Training, Outcome]:
     """A training from whatever its output folder holds, asked to stop before the step after this one."""
     training = Training(job(chosen, held_out), make_accelerator(chosen, on_cpu=True))
-    return training, training.run(Watch(should_stop=lambda: training.step == stop_after))
+    return training, training.run(Callbacks(should_stop=lambda: training.step == stop_after))

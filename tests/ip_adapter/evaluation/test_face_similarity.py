@@ -3,9 +3,9 @@
 import pytest
 import torch
 from face_models import red_cell, write_pack
-from ip_adapter_nodes.ip_adapter.evaluation.cases import Case
+from ip_adapter_nodes.ip_adapter.evaluation.cases import EvalSample
 from ip_adapter_nodes.ip_adapter.evaluation.measures import Lacking, face_similarity
-from ip_adapter_nodes.ip_adapter.faces.analysis import FaceChoice, analyse
+from ip_adapter_nodes.ip_adapter.faces.analysis import FaceAnalysisOptions, analyse
 from ip_adapter_nodes.ip_adapter.faces.onnx import open_pack
 from ip_adapter_nodes.ip_adapter.faces.pack import Pack
 from ip_adapter_nodes.ip_adapter.faces.selection import Which
@@ -35,7 +35,7 @@ def picture(tmp_path):
 def largest(analyser, file):
     """The raw embedding of the widest of all faces, and how many there are."""
     image = read_picture(file).movedim(1, -1)
-    faces = analyse(analyser, [image], (), FaceChoice(which=Which.ALL)).faces.members
+    faces = analyse(analyser, [image], (), FaceAnalysisOptions(which=Which.ALL)).faces.members
     widest = max(faces, key=lambda face: face.place.box[2] - face.place.box[0])
     return len(faces), widest.embedding.tolist()
 
@@ -48,15 +48,15 @@ def test_it_is_the_cosine_of_the_largest_faces(analyser, picture):
         sum(x * y for x, y in zip(*pair, strict=True)) for pair in ((one, other), (one, one), (other,) * 2)
     )
     measure = face_similarity(analyser, "small")
-    value = measure.of(Case(made, Captioned(reference, "")))
+    value = measure.of(EvalSample(made, Captioned(reference, "")))
     assert value == pytest.approx(dot / (lengths[0] * lengths[1]) ** 0.5, abs=1e-5)
     assert value < 0.999
-    assert measure.of(Case(reference, Captioned(reference, ""))) == pytest.approx(1, abs=1e-6)
+    assert measure.of(EvalSample(reference, Captioned(reference, ""))) == pytest.approx(1, abs=1e-6)
 
 
 def test_a_picture_or_reference_without_a_face_has_no_number(analyser, picture):
     with_face, without = picture("a.png", 8), picture("none.png")
     measure = face_similarity(analyser, "small")
-    made = Case(without, Captioned(with_face, ""), "weight 1")
+    made = EvalSample(without, Captioned(with_face, ""), "weight 1")
     assert measure.of(made) == Lacking("face", "weight 1/none.png")
-    assert measure.of(Case(with_face, Captioned(without, ""))) == Lacking("face", "none.png (reference)")
+    assert measure.of(EvalSample(with_face, Captioned(without, ""))) == Lacking("face", "none.png (reference)")

@@ -9,7 +9,7 @@ from ip_adapter_nodes.ip_adapter.evaluation.cases import find_cases
 from ip_adapter_nodes.ip_adapter.evaluation.grid import CELL, GAP, LINE, save_grid
 from ip_adapter_nodes.ip_adapter.evaluation.measures import (
     Lacking,
-    Measure,
+    Metric,
     Score,
     image_prompt_similarity,
     measured,
@@ -56,7 +56,7 @@ def test_means_leave_gaps_out_and_say_so(scored):
 
 def test_of_many_gaps_the_first_are_named(folders):
     cases = find_cases(*folders)
-    faceless = Measure("face similarity", "faces", lambda case: 0.0)
+    faceless = Metric("face similarity", "faces", lambda case: 0.0)
     gaps = [Score(cases[0], {"face similarity": Lacking("face", f"{number}.png")}) for number in range(30)]
     *_, row, _, note = markdown(gaps, [faceless]).splitlines()
     assert row == "|  | 30 | none |"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.errors import FaceError, PictureError, SettingError
 from ip_adapter_nodes.ip_adapter.faces.alignment import TEMPLATE
-from ip_adapter_nodes.ip_adapter.faces.analysis import FaceChoice, Missing, analyse
+from ip_adapter_nodes.ip_adapter.faces.analysis import FaceAnalysisOptions, Missing, analyse
 from ip_adapter_nodes.ip_adapter.faces.detection import LADDER, Detections
 from ip_adapter_nodes.ip_adapter.faces.face import Recogniser
 from ip_adapter_nodes.ip_adapter.faces.selection import Which
@@ -47,11 +47,11 @@ def places(analysis):
 
 def test_a_picture_without_a_face_in_a_batch_is_an_error_by_name():
     with pytest.raises(FaceError, match=r"picture 2 of 3 \(90x60\): no face"):
-        analyse(RedSpots(), [BATCH], [], FaceChoice())
+        analyse(RedSpots(), [BATCH], [], FaceAnalysisOptions())
 
 
 def test_skip_keeps_the_order_and_says_which():
-    analysis = analyse(RedSpots(), [BATCH], [], FaceChoice(missing=Missing.SKIP))
+    analysis = analyse(RedSpots(), [BATCH], [], FaceAnalysisOptions(missing=Missing.SKIP))
     assert [face.picture for face in analysis.faces.members] == [0, 2]
     assert places(analysis) == [[20, 20], [70, 30]]
     assert analysis.faces.skipped == (1,)
@@ -62,7 +62,7 @@ def test_skip_keeps_the_order_and_says_which():
 
 
 def test_neutral_keeps_one_face_per_picture():
-    faces = analyse(RedSpots(), [BATCH], [], FaceChoice(missing=Missing.NEUTRAL)).faces
+    faces = analyse(RedSpots(), [BATCH], [], FaceAnalysisOptions(missing=Missing.NEUTRAL)).faces
     assert [face.picture for face in faces.members] == [0, 1, 2]
     assert [face.found for face in faces.members] == [True, False, True]
     assert not faces.embeddings[1].any()
@@ -73,20 +73,20 @@ def test_neutral_keeps_one_face_per_picture():
 def test_nobody_anywhere():
     nobody = torch.cat([picture(), picture()])
     with pytest.raises(FaceError, match="picture 1 of 2") as error:
-        analyse(RedSpots(), [nobody], [], FaceChoice(missing=Missing.SKIP))
+        analyse(RedSpots(), [nobody], [], FaceAnalysisOptions(missing=Missing.SKIP))
     assert "picture 2 of 2" in str(error.value)
-    assert len(analyse(RedSpots(), [nobody], [], FaceChoice(missing=Missing.NEUTRAL)).faces) == 2
+    assert len(analyse(RedSpots(), [nobody], [], FaceAnalysisOptions(missing=Missing.NEUTRAL)).faces) == 2
 
 
 def test_an_index_beyond_the_faces_is_a_missing_face():
     two = picture((20, 20), (70, 30))
     with pytest.raises(FaceError, match="2 faces at 640 px, so there is no face 2"):
-        analyse(RedSpots(), [two], [], FaceChoice(index=2))
+        analyse(RedSpots(), [two], [], FaceAnalysisOptions(index=2))
 
 
 def test_pictures_of_different_sizes_come_back_as_they_were():
     images = [picture((20, 20)), torch.cat([picture((30, 30), size=(50, 50))] * 2), picture((9, 9), channels=4)]
-    analysis = analyse(RedSpots(), images, [], FaceChoice())
+    analysis = analyse(RedSpots(), images, [], FaceAnalysisOptions())
     assert [face.picture for face in analysis.faces.members] == [0, 1, 2, 3]
     assert places(analysis) == [[20, 20], [30, 30], [30, 30], [9, 9]]
     assert [tuple(drawn.shape) for drawn in analysis.drawn] == [(1, 60, 90, 3), (2, 50, 50, 3), (1, 60, 90, 3)]
@@ -97,13 +97,13 @@ def test_grey_pictures_are_three_equal_channels():
     analyser = RedSpots()
     analyser.detect = lambda picture, *others: seen.append(picture) or RedSpots().detect(picture, *others)
     with pytest.raises(FaceError):
-        analyse(analyser, [torch.rand(1, 8, 8, 1)], [], FaceChoice())
+        analyse(analyser, [torch.rand(1, 8, 8, 1)], [], FaceAnalysisOptions())
     assert torch.equal(seen[0][0], seen[0][2])
 
 
 def test_sixty_faces():
     crowd = picture(*((x, y) for x in range(20, 620, 50) for y in range(20, 270, 50)), size=(300, 640))
-    analysis = analyse(RedSpots(), [crowd], [], FaceChoice(which=Which.ALL))
+    analysis = analyse(RedSpots(), [crowd], [], FaceAnalysisOptions(which=Which.ALL))
     assert len(analysis.faces) == 60
     assert [x for x, _ in places(analysis)] == sorted(x for x, _ in places(analysis))
     assert analysis.faces.crops.shape == (60, 3, 224, 224)
@@ -112,7 +112,7 @@ def test_sixty_faces():
 
 @pytest.mark.parametrize("spot", [(0, 0), (89, 59), (0, 30)])
 def test_faces_half_outside(spot):
-    analysis = analyse(RedSpots(), [picture(spot)], [], FaceChoice())
+    analysis = analyse(RedSpots(), [picture(spot)], [], FaceAnalysisOptions())
     assert places(analysis) == [list(spot)]
     assert torch.allclose(analysis.faces.embeddings[0, :200], torch.tensor(1.0), atol=0.02)  # the spot is in the middle
 
@@ -123,7 +123,7 @@ def test_the_ladder_ends_with_margins_and_maps_them_back():
     plain = analyser.detect
     analyser.detect = lambda picture, size, confidence: plain(picture, size if picture.shape[-1] > 90 else 99_999, 0.5)
     analyser.sizes = (320,)
-    analysis = analyse(analyser, [picture((20, 20))], [], FaceChoice())
+    analysis = analyse(analyser, [picture((20, 20))], [], FaceAnalysisOptions())
     assert places(analysis) == [[20, 20]]
     assert "at 320 px with a margin" in analysis.report
     assert len(analyser.asked) == len(LADDER)
@@ -145,7 +145,7 @@ def test_detections_that_are_no_faces_are_left_out():
                 torch.cat([torch.ones(5), same.scores, found.scores]),
             )
 
-    analysis = analyse(Nonsense(), [picture((20, 20))], [], FaceChoice())
+    analysis = analyse(Nonsense(), [picture((20, 20))], [], FaceAnalysisOptions())
     assert "1 face at" in analysis.report
     assert places(analysis) == [[20, 20]]
 
@@ -159,7 +159,7 @@ MASKS = {
 
 @pytest.mark.parametrize(("masks", "expected"), MASKS.values(), ids=MASKS)
 def test_masks(masks, expected):
-    assert places(analyse(RedSpots(), [BATCH], masks, FaceChoice(missing=Missing.SKIP))) == expected
+    assert places(analyse(RedSpots(), [BATCH], masks, FaceAnalysisOptions(missing=Missing.SKIP))) == expected
 
 
 BAD = {
@@ -176,13 +176,13 @@ BAD = {
 @pytest.mark.parametrize(("images", "masks", "message"), BAD.values(), ids=BAD)
 def test_unusable_input(images, masks, message):
     with pytest.raises(PictureError, match=message):
-        analyse(RedSpots(), images, masks, FaceChoice())
+        analyse(RedSpots(), images, masks, FaceAnalysisOptions())
 
 
 @pytest.mark.parametrize("setting", [{"index": -1}, {"size": 0}, {"confidence": 0.0}, {"confidence": float("nan")}])
 def test_unusable_settings(setting):
     with pytest.raises(SettingError, match=str(next(iter(setting.values())))):
-        FaceChoice(**setting)
+        FaceAnalysisOptions(**setting)
 
 
 def test_every_picture_is_a_point_to_cancel():
@@ -195,5 +195,5 @@ def test_every_picture_is_a_point_to_cancel():
 
     analyser = RedSpots()
     with pytest.raises(KeyboardInterrupt):
-        analyse(analyser, [torch.cat([picture((20, 20))] * 5)], [], FaceChoice(), cancel)
+        analyse(analyser, [torch.cat([picture((20, 20))] * 5)], [], FaceAnalysisOptions(), cancel)
     assert len(analyser.asked) == 2

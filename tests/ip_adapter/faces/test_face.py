@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter import catalog
 from ip_adapter_nodes.ip_adapter.errors import FaceError
 from ip_adapter_nodes.ip_adapter.faces.face import RECOGNISERS, Crops, Face, Faces, Recogniser, neutral_face
-from ip_adapter_nodes.ip_adapter.faces.similarity import Measure, compare
+from ip_adapter_nodes.ip_adapter.faces.similarity import SimilarityOf, compare
+from ip_adapter_nodes.ip_adapter.library import catalog
 
 BUFFALO, ANTELOPE = Recogniser("buffalo_l", "4c06"), Recogniser("antelopev2", "4ab1")
 
@@ -105,8 +105,8 @@ def test_known_recognisers_have_the_catalogues_names():
 def test_similarity_of_pairs():
     """Axes and their halves: cosines of 1, 0 and cos 45 degrees, whatever the lengths."""
     first, second = faces(3 * unit(0), unit(1)), faces(unit(0, 1), 0.1 * unit(2), 7 * unit(0))
-    best, table = compare(first, second, Measure.BEST)
-    mean, _ = compare(first, second, Measure.MEAN)
+    best, table = compare(first, second, SimilarityOf.BEST)
+    mean, _ = compare(first, second, SimilarityOf.MEAN)
     assert best == pytest.approx(1)
     assert mean == pytest.approx((2 * math.sqrt(0.5) + 1) / 6)
     rows = [line.split() for line in table.splitlines()]
@@ -117,18 +117,18 @@ def test_similarity_of_pairs():
 
 
 def test_opposite_faces():
-    assert compare(faces(unit(0)), faces(-unit(0)), Measure.BEST)[0] == pytest.approx(-1)
+    assert compare(faces(unit(0)), faces(-unit(0)), SimilarityOf.BEST)[0] == pytest.approx(-1)
 
 
 def test_neutral_faces_are_not_compared():
     mixed = Faces((neutral_face(0), Face(1, unit(0))), BUFFALO)
-    similarity, table = compare(mixed, mixed, Measure.MEAN)
+    similarity, table = compare(mixed, mixed, SimilarityOf.MEAN)
     assert similarity == pytest.approx(1)
     assert "a0" not in table
     with pytest.raises(FaceError, match="only neutral"):
-        compare(mixed, Faces((neutral_face(0),), BUFFALO), Measure.BEST)
+        compare(mixed, Faces((neutral_face(0),), BUFFALO), SimilarityOf.BEST)
 
 
 def test_faces_of_two_recognisers_are_refused_by_name():
     with pytest.raises(FaceError, match="buffalo_l and antelopev2"):
-        compare(faces(unit(0)), faces(unit(0), recogniser=ANTELOPE), Measure.BEST)
+        compare(faces(unit(0)), faces(unit(0), recogniser=ANTELOPE), SimilarityOf.BEST)

@@ -5,7 +5,7 @@ import torch
 from face_models import portrait
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, FaceError, PictureError
 from ip_adapter_nodes.ip_adapter.faces.alignment import TEMPLATE, aligned, crops_of
-from ip_adapter_nodes.ip_adapter.faces.face import Face, Faces, Place, Recogniser, neutral_face
+from ip_adapter_nodes.ip_adapter.faces.face import Face, FaceLandmarks, Faces, Recogniser, neutral_face
 from ip_adapter_nodes.ip_adapter.faces.file import FORMAT, load_faces, save_faces
 from safetensors.torch import load_file, save_file
 
@@ -14,7 +14,7 @@ RECOGNISER = Recogniser("buffalo_l", "4c06")
 
 def face(number, generator, **others):
     points = torch.tensor(TEMPLATE) * (1 + number) + 20
-    place = Place(torch.tensor([20.0, 30.0, 140.0, 150.0]) + number, points)
+    place = FaceLandmarks(torch.tensor([20.0, 30.0, 140.0, 150.0]) + number, points)
     vector = 20 * torch.randn(512, generator=generator)
     return Face(number, vector, 0.75, **({"place": place, "crops": crops_of(portrait(), place)} | others))
 

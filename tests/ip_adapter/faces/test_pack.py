@@ -2,7 +2,7 @@
 
 import pytest
 from ip_adapter_nodes.ip_adapter.errors import FaceError
-from ip_adapter_nodes.ip_adapter.faces.pack import choose_pack, find_packs
+from ip_adapter_nodes.ip_adapter.library.face_packs import choose_pack, find_packs
 
 
 def put(root, *paths):

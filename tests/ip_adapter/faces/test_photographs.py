@@ -5,7 +5,7 @@ import torch
 from face_models import CenterFace, group, portrait
 from ip_adapter_nodes.ip_adapter.errors import FaceError
 from ip_adapter_nodes.ip_adapter.faces.alignment import TEMPLATE, similarity
-from ip_adapter_nodes.ip_adapter.faces.analysis import FaceChoice, analyse
+from ip_adapter_nodes.ip_adapter.faces.analysis import FaceAnalysisOptions, analyse
 from ip_adapter_nodes.ip_adapter.faces.drawing import CHOSEN, OTHER
 from ip_adapter_nodes.ip_adapter.faces.selection import Which
 from torch.nn import functional
@@ -24,7 +24,7 @@ def center_face():
 def look(center_face):
     def call(picture, mask=None, size=256, **choice):
         masks = [] if mask is None else [mask[None]]
-        return analyse(center_face, [picture.movedim(0, -1)[None]], masks, FaceChoice(size=size, **choice))
+        return analyse(center_face, [picture.movedim(0, -1)[None]], masks, FaceAnalysisOptions(size=size, **choice))
 
     return call
 

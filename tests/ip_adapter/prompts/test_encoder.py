@@ -3,11 +3,19 @@
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.prompts.encoder import BATCH, EncodeChoice, Reference, encode, image_prompt, squares_of
+from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
+from ip_adapter_nodes.ip_adapter.prompts.encoder import (
+    BATCH,
+    EncodeOptions,
+    Reference,
+    encode,
+    image_prompt,
+    squares_of,
+)
 from ip_adapter_nodes.ip_adapter.prompts.features import Features
 from ip_adapter_nodes.ip_adapter.prompts.negative import Negative, negative_square
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import NEUTRAL, Fit, Position, Preparation
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Combine, Origin
+from ip_adapter_nodes.ip_adapter.prompts.prompt import Origin
 
 POSITIONS = (Position.CENTER, Position.LEFT, Position.RIGHT)
 
@@ -62,7 +70,7 @@ def test_cancelling_stops_at_once(generator):
 
 def test_prompt_of_references(generator):
     positive, negative = picture(2, generator), picture(1, generator)
-    choice = EncodeChoice(combine="average", weight=0.5, sharpening=0.0)
+    choice = EncodeOptions(combine="average", weight=0.5, sharpening=0.0)
     prompt, seen = image_prompt(MeanColour(), positive, negative, choice)
     assert torch.allclose(prompt.positive.pooled, mean_colours(positive))
     assert torch.allclose(prompt.negative.pooled, mean_colours(negative))
@@ -74,7 +82,7 @@ def test_prompt_of_references(generator):
 
 def test_progress_counts_both_sides_and_stops_at_the_batch_size(generator):
     told = []
-    choice = EncodeChoice(encode_batch_size=2, fit="tiles")
+    choice = EncodeOptions(encode_batch_size=2, fit="tiles")
     encoder = MeanColour()
     image_prompt(
         encoder,
@@ -88,7 +96,7 @@ def test_progress_counts_both_sides_and_stops_at_the_batch_size(generator):
 
 
 def test_weights_belong_to_pictures_and_their_tiles(generator):
-    choice = EncodeChoice(fit=Fit.TILES, weight=0.5, weights="1, -0.2")
+    choice = EncodeOptions(fit=Fit.TILES, weight=0.5, weights="1, -0.2")
     prompt, seen = image_prompt(MeanColour(), picture(2, generator, 8, 24), None, choice)
     assert len(seen) == 8
     assert prompt.weights == pytest.approx([0.5] * 4 + [-0.1] * 4)
@@ -97,13 +105,13 @@ def test_weights_belong_to_pictures_and_their_tiles(generator):
 def test_as_many_weights_as_pictures(generator):
     encoder = MeanColour()
     with pytest.raises(SettingError, match="pictures: 2, got 3"):
-        image_prompt(encoder, picture(2, generator), None, EncodeChoice(weights="1, 2, 3"))
+        image_prompt(encoder, picture(2, generator), None, EncodeOptions(weights="1, 2, 3"))
     assert encoder.batches == []
 
 
 @pytest.mark.parametrize("kind", Negative)
 def test_what_stands_in_for_a_negative_picture(kind, generator):
-    prompt, _ = image_prompt(MeanColour(), picture(1, generator), None, EncodeChoice(negative=kind.value))
+    prompt, _ = image_prompt(MeanColour(), picture(1, generator), None, EncodeOptions(negative=kind.value))
     square = negative_square(kind, 8)
     assert prompt.negative_kind is kind
     assert (prompt.negative is None) == (square is None)
@@ -114,7 +122,7 @@ def test_what_stands_in_for_a_negative_picture(kind, generator):
 @pytest.mark.parametrize("kind", [kind for kind in Negative if kind is not Negative.AUTO])
 def test_a_negative_picture_and_something_in_its_place(kind, generator):
     with pytest.raises(SettingError, match=f"negative is set to {kind.value}.*set negative to auto"):
-        image_prompt(MeanColour(), picture(1, generator), picture(1, generator), EncodeChoice(negative=kind))
+        image_prompt(MeanColour(), picture(1, generator), picture(1, generator), EncodeOptions(negative=kind))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +130,7 @@ def test_a_negative_picture_and_something_in_its_place(kind, generator):
 )
 def test_numbers_out_of_range(wrong):
     with pytest.raises(SettingError, match=rf"got {next(iter(wrong.values()))}"):
-        EncodeChoice(**wrong)
+        EncodeOptions(**wrong)
 
 
 def test_reference_is_masked_in_its_own_frame_and_then_fitted():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError
 from ip_adapter_nodes.ip_adapter.prompts.negative import PICTURES, Negative, negative_square
-from ip_adapter_nodes.ip_adapter.prompts.noise import Noise, NoiseChoice, negative_noise
+from ip_adapter_nodes.ip_adapter.prompts.noise import Noise, NoiseOptions, negative_noise
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import NEUTRAL
 
 KINDS = pytest.mark.parametrize("kind", Noise)
@@ -16,7 +16,7 @@ def image(generator):
 
 
 def made(image, kind, strength=1.0, **others):
-    return negative_noise(image, NoiseChoice(kind, strength, **others))
+    return negative_noise(image, NoiseOptions(kind, strength, **others))
 
 
 @KINDS
@@ -90,7 +90,7 @@ def test_blur_spreads_a_point_as_a_gaussian():
     """A white pixel on black becomes exp(-d^2 / 2 sigma^2), up to a factor."""
     point = torch.zeros(1, 31, 31, 3)
     point[:, 15, 15] = 1.0
-    spread = negative_noise(point, NoiseChoice(strength=0.0, blur=2.0))[0, ..., 0]
+    spread = negative_noise(point, NoiseOptions(strength=0.0, blur=2.0))[0, ..., 0]
     offsets = torch.arange(-15.0, 16)
     expected = torch.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 2.0**2))
     expected = torch.where((offsets.abs()[:, None] <= 6) & (offsets.abs() <= 6), expected, 0.0)
@@ -99,7 +99,7 @@ def test_blur_spreads_a_point_as_a_gaussian():
 
 def test_blur_keeps_a_plain_picture():
     plain = torch.full((1, 6, 9, 3), 0.3)
-    assert torch.allclose(negative_noise(plain, NoiseChoice(strength=0.0, blur=64.0)), plain, atol=1e-5)
+    assert torch.allclose(negative_noise(plain, NoiseOptions(strength=0.0, blur=64.0)), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_blur_keeps_a_plain_picture():
 )
 def test_numbers_out_of_range(wrong):
     with pytest.raises(SettingError, match=rf"got .*{next(iter(wrong.values()))}"):
-        NoiseChoice(**wrong)
+        NoiseOptions(**wrong)
 
 
 def test_a_picture_that_is_none():
     with pytest.raises(PictureError):
-        negative_noise(torch.zeros(0, 8, 8, 3), NoiseChoice())
+        negative_noise(torch.zeros(0, 8, 8, 3), NoiseOptions())
 
 
 def test_pictures_that_stand_in_for_a_negative_one():

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 from factories import make_adapter, make_features, make_prompt
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError, WrongEncoderError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
 from ip_adapter_nodes.ip_adapter.prompts.combine import SIDE_BY_SIDE, Combine
 from ip_adapter_nodes.ip_adapter.prompts.features import NOTHING, Features, join
 from ip_adapter_nodes.ip_adapter.prompts.negative import PICTURES, Negative
 from ip_adapter_nodes.ip_adapter.prompts.projector_inputs import Share
 from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
-from ip_adapter_nodes.ip_adapter.spec import Stage
+from ip_adapter_nodes.models.facts import Stage
 
 SITES = (Site(("input", 1, 0), 32, 48, 4),)
 KINDS = pytest.mark.parametrize("kind", ["standard", "plus"])

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from factories import make_adapter, make_features, make_prompt
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.errors import AdapterError, AdapterFileError, WrongEncoderError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
 from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
 from ip_adapter_nodes.ip_adapter.prompts.features import Features
 from ip_adapter_nodes.ip_adapter.prompts.negative import Negative

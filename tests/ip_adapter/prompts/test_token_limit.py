@@ -3,9 +3,10 @@
 import pytest
 import torch
 from factories import key_values, make_adapter
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.prompts.prompt import Features, ImagePrompt
+from ip_adapter_nodes.ip_adapter.prompts.features import Features
+from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 
 SITES = (Site(("input", 1, 0), 8, 16, 2),)
 

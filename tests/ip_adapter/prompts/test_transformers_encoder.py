@@ -3,7 +3,7 @@
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.errors import WrongEncoderError
-from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeChoice, Reference, image_prompt
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference, image_prompt
 from ip_adapter_nodes.ip_adapter.prompts.transformers_encoder import TransformersEncoder
 
 SIZE = 32
@@ -39,7 +39,7 @@ def expected(model, picture):
 
 def test_features_of_a_picture_of_the_encoders_size_are_the_librarys(model, generator):
     picture = torch.randint(256, (SIZE, SIZE, 3), generator=generator, dtype=torch.uint8)
-    prompt, seen = image_prompt(TransformersEncoder(model), Reference(picture[None] / 255), None, EncodeChoice())
+    prompt, seen = image_prompt(TransformersEncoder(model), Reference(picture[None] / 255), None, EncodeOptions())
     output = expected(model, picture)
     assert torch.equal((seen[0] * 255).round().byte(), picture.movedim(-1, 0))
     assert torch.allclose(prompt.positive.pooled, output.image_embeds, atol=1e-5)

@@ -7,8 +7,9 @@ from census import FILES, HOSTILE_NAMES, SD2, SD15, SD15_WIDTHS, SDXL_WIDTHS, fa
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, SettingError
 from ip_adapter_nodes.ip_adapter.recognition.detect import describe
 from ip_adapter_nodes.ip_adapter.recognition.variant import Clues
-from ip_adapter_nodes.ip_adapter.spec import Base, FaceVector, Kind, NegativeFeatures, Stage
-from ip_adapter_nodes.models.face import FaceConfig, FacePerceiverConfig
+from ip_adapter_nodes.models.face import FaceConfig
+from ip_adapter_nodes.models.face_perceiver import FacePerceiverConfig
+from ip_adapter_nodes.models.facts import BaseModel, FaceVector, Kind, NegativeFeatures, Stage
 from ip_adapter_nodes.models.linear import LinearConfig
 from ip_adapter_nodes.models.mlp import MlpConfig
 from ip_adapter_nodes.models.resampler import ResamplerConfig
@@ -108,7 +109,7 @@ def test_every_size_of_a_custom_resampler_comes_from_its_tensors(queries, depth,
     spec = describe(shapes, "custom")
     assert spec.projector == ResamplerConfig(384, queries, 1024, inner, heads, 64, depth, 4 * inner)
     assert (spec.tokens, spec.feature_width, spec.site_widths) == (queries, 384, (320, 640))
-    assert spec.base is Base.OTHER
+    assert spec.base is BaseModel.OTHER
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 16])
@@ -118,7 +119,7 @@ def test_token_count_of_a_custom_linear_projector(tokens):
 
 
 def test_adapter_for_stable_diffusion_2():
-    assert describe(file_of(linear(1024, 1024), *SD2), "x").base is Base.SD2
+    assert describe(file_of(linear(1024, 1024), *SD2), "x").base is BaseModel.SD2
 
 
 K, V = "ip_adapter.5.to_k_ip.weight", "ip_adapter.5.to_v_ip.weight"

@@ -5,9 +5,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from factories import key_values, make_prompt, randomise, site_tensors
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict, read_tensors
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict, read_tensors
 from ip_adapter_nodes.ip_adapter.recognition.layouts import canonical
 from ip_adapter_nodes.models.linear import LinearConfig, LinearProjector
 from ip_adapter_nodes.models.resampler import Resampler, ResamplerConfig

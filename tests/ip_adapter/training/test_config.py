@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.spec import Kind
 from ip_adapter_nodes.ip_adapter.training.config import Precision, TrainingConfig
+from ip_adapter_nodes.models.facts import Kind
 
 NEEDED = {"base": '"base.safetensors"', "image_encoder": '"vision.safetensors"', "data": '"pictures"'}
 NEEDED |= {"output": '"out"', "steps": "10"}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.training.batch import Batch, Nothing, Text
+from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text, UncondBatch
 from ip_adapter_nodes.ip_adapter.training.drops import Drops
 from ip_adapter_nodes.ip_adapter.training.loss import dropped
 
@@ -41,7 +41,7 @@ def test_what_is_dropped_is_replaced_and_nothing_else(generator):
     latents, context, vector, face, patches = tensors(4, (4, 8, 8), (3, 6), (5,), (7,), (2, 9))
     other_context, other_vector, other_face, other_patches = tensors(1, (3, 6), (5,), (7,), (2, 9))
     batch = Batch(latents, Text(context, vector), (face, patches))
-    nothing = Nothing(Text(other_context, other_vector), (other_face, other_patches))
+    nothing = UncondBatch(Text(other_context, other_vector), (other_face, other_patches))
     seen = dropped(batch, nothing, torch.tensor([0.05, 0.15, 0.35, 0.9]), DROPS)
     assert seen.latents is latents
     pairs = [(seen.text.context, context, other_context), (seen.text.vector, vector, other_vector)]

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
-from ip_adapter_nodes.ip_adapter.projectors import build_projector
-from ip_adapter_nodes.ip_adapter.recognition.checkpoint import TensorDict
+from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
 from ip_adapter_nodes.ip_adapter.recognition.variant import KIND_METADATA
-from ip_adapter_nodes.ip_adapter.spec import Kind
-from ip_adapter_nodes.ip_adapter.training.kinds import KINDS, Widths, lora_rank_for, projector_for
+from ip_adapter_nodes.ip_adapter.training.kinds import lora_rank_for, projector_for
+from ip_adapter_nodes.models import TRAINABLE, build_projector
+from ip_adapter_nodes.models.facts import Kind, Widths
 
 SITES = 16
 # Parameters of the published projectors, from the sizes of the files less those of their matrices.
@@ -23,7 +23,7 @@ def shapes_of(config) -> dict[str, torch.Tensor]:
         return {f"image_proj.{name}": tensor for name, tensor in build_projector(config).state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", TRAINABLE)
 @pytest.mark.parametrize("context", [128, 768, 2048])
 def test_the_file_is_recognised_with_the_same_projector(kind, context):
     config = projector_for(kind, Widths(context, 1280))
@@ -50,10 +50,12 @@ def test_resamplers_are_as_wide_as_the_published_ones(context, inner):
 
 
 def test_the_number_of_tokens_can_be_chosen():
-    assert {projector_for(kind, Widths(128, 64), 8).tokens for kind in KINDS if kind is not Kind.FULL_FACE} == {8}
+    assert {projector_for(kind, Widths(128, 64), 8).tokens for kind in TRAINABLE if kind is not Kind.FULL_FACE} == {8}
 
 
 def test_the_loras_are_those_of_the_published_adapters_or_chosen():
     with_lora = {Kind.FACEID, Kind.FACEID_PLUS, Kind.FACEID_PLUS_V2}
-    assert {kind: lora_rank_for(kind, None) for kind in Kind} == {kind: 128 * (kind in with_lora) for kind in Kind}
+    assert {kind: lora_rank_for(kind, None) for kind in TRAINABLE} == {
+        kind: 128 * (kind in with_lora) for kind in TRAINABLE
+    }
     assert [lora_rank_for(Kind.FACEID, rank) for rank in (0, 4)] == [0, 4]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter.training.batch import Batch, Nothing, Text
+from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text, UncondBatch
 from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
-from ip_adapter_nodes.ip_adapter.training.pictures import Account, centre_crop, find_pictures, read_picture
+from ip_adapter_nodes.ip_adapter.training.pictures import DatasetReport, centre_crop, find_pictures, read_picture
 from ip_adapter_nodes.ip_adapter.training.samples import Encoded, cached, held_back
 from PIL import Image
 
@@ -49,7 +49,7 @@ class Colours:
         return Batch(torch.full((1, 4, 2, 2), len(caption)), Text(torch.ones(1, 3, 5), None), (picture.mean((2, 3)),))
 
     def nothing(self):
-        return Nothing(Text(torch.zeros(1, 3, 5), None), (torch.zeros(1, 3),))
+        return UncondBatch(Text(torch.zeros(1, 3, 5), None), (torch.zeros(1, 3),))
 
 
 def test_pictures_are_found_with_their_captions_and_the_rest_is_named(folder):
@@ -85,10 +85,10 @@ def test_broken_pictures_are_skipped_and_counted(folder, tmp_path, way):
 def test_a_second_start_encodes_only_what_has_changed(folder, tmp_path):
     encoders, cache = Colours(), tmp_path / "cache"
     for _ in range(2):
-        cached(find_pictures(folder)[0], encoders, cache, Account(), lambda *_: None)
+        cached(find_pictures(folder)[0], encoders, cache, DatasetReport(), lambda *_: None)
     assert len(encoders.encoded) == 3
     (folder / "a.txt").write_text("changed", encoding="utf-8")
-    samples = cached(find_pictures(folder)[0], encoders, cache, Account(), lambda *_: None)
+    samples = cached(find_pictures(folder)[0], encoders, cache, DatasetReport(), lambda *_: None)
     assert encoders.encoded[3:] == ["changed"]
     assert float(samples.batch([0]).latents[0, 0, 0, 0]) == len("changed")
 
@@ -121,7 +121,7 @@ def test_the_middle_is_kept(tmp_path):
 
 
 def test_pictures_are_held_out_by_the_seed_alone(folder):
-    samples = Encoded(find_pictures(folder)[0] * 5, Colours(), Account())
+    samples = Encoded(find_pictures(folder)[0] * 5, Colours(), DatasetReport())
     training, measured = held_back(samples, 6, seed=1)
     assert (len(training), len(measured)) == (14, 6)
     assert sorted([*training.numbers, *measured.numbers]) == list(range(20))

@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from ip_adapter_nodes.ip_adapter.applying.assignment import assign
 from ip_adapter_nodes.ip_adapter.errors import SettingError
 from ip_adapter_nodes.ip_adapter.prompts.projector_inputs import ProjectorInputs
-from ip_adapter_nodes.ip_adapter.weights.crossfade import by_picture, crossfade
+from ip_adapter_nodes.ip_adapter.weights.crossfade import crossfade
 from ip_adapter_nodes.ip_adapter.weights.keyframes import Easing
 from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
 
@@ -48,14 +49,19 @@ INPUTS = ProjectorInputs(
 )
 
 
+def parts_of(inputs, schedule):
+    """What is applied together, with its schedule."""
+    return [(part.inputs, part.schedule) for part in assign(inputs, schedule)]
+
+
 @pytest.mark.parametrize("schedule", [None, WeightSchedule(), WeightSchedule(curves=((1.0, 0.0),))])
 def test_pictures_stay_together_without_curves_of_their_own(schedule):
-    assert list(by_picture(INPUTS, schedule)) == [(INPUTS, schedule)]
+    assert parts_of(INPUTS, schedule) == [(INPUTS, schedule)]
 
 
 def test_every_picture_alone_with_its_curve():
     schedule = WeightSchedule(((0.0, 0.4),), Easing.CONSTANT, ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5)))
-    parts = list(by_picture(INPUTS, schedule))
+    parts = parts_of(INPUTS, schedule)
     assert [given.curves for _, given in parts] == [((1.0, 0.0),), ((0.0, 1.0),), ((0.5, 0.5),)]
     assert {(given.points, given.easing) for _, given in parts} == {(((0.0, 0.4),), Easing.CONSTANT)}
     for picture, (inputs, _) in enumerate(parts):
@@ -68,4 +74,4 @@ def test_every_picture_alone_with_its_curve():
 @pytest.mark.parametrize("pictures", [2, 4])
 def test_as_many_pictures_as_curves(pictures):
     with pytest.raises(SettingError, match=rf"between {pictures} pictures and the image prompt holds 3.*concat"):
-        list(by_picture(INPUTS, WeightSchedule(curves=((1.0,),) * pictures)))
+        parts_of(INPUTS, WeightSchedule(curves=((1.0,),) * pictures))

@@ -4,13 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter.adapter import KeyValue
+from ip_adapter_nodes.ip_adapter.applying.application import Application
+from ip_adapter_nodes.ip_adapter.attention.key_value import KeyValue
+from ip_adapter_nodes.ip_adapter.attention.region import Region
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.patching.evaluator import Evaluator
-from ip_adapter_nodes.ip_adapter.patching.injection import OPTION, Application, SiteBranch, SitePatch
-from ip_adapter_nodes.ip_adapter.patching.mask import Region
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.weights.frames import MAX_FRAMES, RowFactors, frames_of
+from ip_adapter_nodes.ip_adapter.host.evaluator import Evaluator
+from ip_adapter_nodes.ip_adapter.host.patches import OPTION, SiteBranch, SitePatch
+from ip_adapter_nodes.ip_adapter.host.rows import frames_of
+from ip_adapter_nodes.ip_adapter.weights.frames import MAX_FRAMES, RowFactors
 from ip_adapter_nodes.ip_adapter.weights.schedule import Timing, WeightSchedule
 
 SITE = Site(("input", 1, 0), 8, 6, 2)

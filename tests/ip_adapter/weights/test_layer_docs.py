@@ -1,10 +1,11 @@
 """docs/layer_weights.md shows the tables that the code computes."""
 
 import pytest
-from ip_adapter_nodes.ip_adapter.weights.bases import BASE_SITES
-from ip_adapter_nodes.ip_adapter.weights.blocks import block_name, blocks_of
+from ip_adapter_nodes.ip_adapter.bases.backbones import block_name, blocks_of
+from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
+from ip_adapter_nodes.ip_adapter.bases.unet import composition_blocks, style_blocks
 from ip_adapter_nodes.ip_adapter.weights.layer_weights import LayerWeights
-from ip_adapter_nodes.ip_adapter.weights.weight_types import WEIGHT_TYPES, Direction, composition_blocks, style_blocks
+from ip_adapter_nodes.ip_adapter.weights.weight_types import WEIGHT_TYPES, Direction
 
 
 def cell(strength) -> str:

@@ -3,11 +3,11 @@
 import math
 
 import pytest
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.weights.bases import BASE_SITES
-from ip_adapter_nodes.ip_adapter.weights.layer_weights import WEIGHT_TYPES, LayerWeights, site_strengths
-from ip_adapter_nodes.ip_adapter.weights.weight_types import Direction
+from ip_adapter_nodes.ip_adapter.weights.layer_weights import LayerWeights, site_strengths
+from ip_adapter_nodes.ip_adapter.weights.weight_types import WEIGHT_TYPES, Direction
 
 BLOCKS = [("input", 1, 0), ("input", 1, 1), ("output", 10, 0), ("output", 1, 0), ("middle", 0, 0)]
 SITES = tuple(Site(block, 8, 4, 1) for block in BLOCKS)  # as run: in1 (two deep), mid, out1, out10

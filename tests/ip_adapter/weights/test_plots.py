@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter.weights.bases import BASE_SITES
+from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
 from ip_adapter_nodes.ip_adapter.weights.crossfade import crossfade
 from ip_adapter_nodes.ip_adapter.weights.keyframes import Easing
 from ip_adapter_nodes.ip_adapter.weights.layer_plot import layer_picture

@@ -6,9 +6,9 @@ that correspond are named here by hand.
 """
 
 import pytest
-from ip_adapter_nodes.ip_adapter.patching.sites import Site
-from ip_adapter_nodes.ip_adapter.weights.bases import BASE_SITES
-from ip_adapter_nodes.ip_adapter.weights.blocks import block_name, blocks_of
+from ip_adapter_nodes.ip_adapter.bases.backbone import Site
+from ip_adapter_nodes.ip_adapter.bases.backbones import block_name, blocks_of
+from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
 from ip_adapter_nodes.ip_adapter.weights.layer_weights import site_strengths
 from ip_adapter_nodes.ip_adapter.weights.weight_types import WEIGHT_TYPES, Direction
 

@@ -1,0 +1,1 @@
+"""Containers of tensors on the disk, read lazily and without executing anything."""

@@ -1,0 +1,1 @@
+"""What trains, draws and scores inside the host."""
