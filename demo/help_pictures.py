@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ..ip_adapter.attention.region import softened
 from ..ip_adapter.bases.base_models import BASE_SITES
+from ..ip_adapter.host.images import as_image, as_pictures
 from ..ip_adapter.prompts.encoder import Reference, squares_of
 from ..ip_adapter.prompts.noise import Noise, NoiseOptions, negative_noise
 from ..ip_adapter.prompts.preprocess import Fit, Preparation
@@ -43,7 +44,7 @@ def pictures() -> Mapping[str, Tensor]:
         "EncodeImagePrompt": _fits(),
         "CombineImagePrompts": _two_references(),
         "NegativeNoise": _noises(),
-        "LayerWeights": layer_picture(LayerWeights((), "style and composition"), BASE_SITES["SDXL"])[0],
+        "LayerWeights": as_image(layer_picture(LayerWeights((), "style and composition"), BASE_SITES["SDXL"]))[0],
         "WeightSchedule": _curves(WeightSchedule.parse("0:1, 0.5:0.2", "0:0, 8:1, 15:1", 16, Easing.LINEAR)),
         "CrossfadeSchedule": _curves(WeightSchedule(curves=crossfade(3, 8, 8, Easing.EASE_IN_OUT))),
         "SoftenMask": _soft_mask(),
@@ -82,7 +83,7 @@ def _fits() -> Tensor:
     """A wide picture, and what the encoder sees of it."""
     wide = _read("demo/pictures/wide.png")
     fits = (Fit.CROP, Fit.PAD, Fit.STRETCH)
-    seen = [squares_of(Reference(wide[None]), SIDE, Preparation(fit))[0].movedim(0, -1) for fit in fits]
+    seen = [squares_of(Reference(as_pictures(wide[None])), SIDE, Preparation(fit))[0].movedim(0, -1) for fit in fits]
     return _below(wide, _row(*seen))
 
 
@@ -94,12 +95,12 @@ def _two_references() -> Tensor:
 def _noises() -> Tensor:
     photograph = _read("demo/pictures/photograph.jpg")
     choices = [NoiseOptions(kind, 0.6, 0.0, 0, SIDE) for kind in Noise]
-    noisy = [negative_noise(photograph[None], choice)[0] for choice in choices]
+    noisy = [as_image(negative_noise(as_pictures(photograph[None]), choice))[0] for choice in choices]
     return _below(_row(photograph, *noisy[:2]), _row(*noisy[2:]))
 
 
 def _curves(schedule: WeightSchedule) -> Tensor:
-    return schedule_picture(schedule)[0]
+    return as_image(schedule_picture(schedule))[0]
 
 
 def _soft_mask() -> Tensor:

@@ -17,6 +17,9 @@ class BoundedCache(Generic[Key, Value]):
         self._size = size
         self._kept: dict[Key, Value] = {}
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         if key not in self._kept:
             if len(self._kept) >= self._size:
@@ -31,6 +34,10 @@ class PlacedCache:
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
         self._placed: dict[tuple[torch.device, torch.dtype], tuple[Tensor, ...]] = {}
+
+    def __len__(self) -> int:
+        """In how many further places they are."""
+        return len(self._placed)
 
     def at(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """All of them; the originals where they are there already."""

@@ -11,6 +11,7 @@ from ..ip_adapter.attention_maps.map_pictures import HeatmapStyle, Scale, map_pi
 from ..ip_adapter.attention_maps.maps import MapOptions, Show, Steps, attention_maps
 from ..ip_adapter.attention_maps.sweep import WeightSweep
 from ..ip_adapter.host.attention_record import MAX_PARTS, record_attention
+from ..ip_adapter.host.images import as_image, as_pictures
 from . import sockets
 from .schema import also_found_as
 
@@ -122,7 +123,8 @@ class AttentionMaps(io.ComfyNode):
         options = MapOptions(Show(show), read_groups(layers, record.sites), start_percent, end_percent, Steps(steps))
         style = HeatmapStyle(Scale(scale), strength, size)
         maps = attention_maps(record.run_of(latent["samples"]), options)
-        return io.NodeOutput(*map_pictures(maps, image, style))
+        pictures, masks = map_pictures(maps, as_pictures(image), style)
+        return io.NodeOutput(as_image(pictures), masks)
 
 
 class WeightSweepNode(io.ComfyNode):
@@ -182,7 +184,7 @@ class LabelledGrid(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: list[Any], sweep: list[Any], size: list[int]) -> io.NodeOutput:
-        return io.NodeOutput(labelled_grid(image, sweep[0], size[0]))
+        return io.NodeOutput(as_image(labelled_grid([as_pictures(batch) for batch in image], sweep[0], size[0])))
 
 
 NODES = [RecordAttention, AttentionMaps, WeightSweepNode, LabelledGrid]

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter import host
 from ..ip_adapter.prompts.combine import Combine
-from ..ip_adapter.prompts.encoder import BATCH, EncodeOptions, Reference
+from ..ip_adapter.prompts.encoder import BATCH, EncodeOptions
 from ..ip_adapter.prompts.negative import Negative
 from ..ip_adapter.prompts.preprocess import MAX_SHARPENING, Fit, Position
 from ..ip_adapter.weights.weight import MAX_WEIGHT
@@ -128,8 +128,8 @@ class EncodeImagePrompt(io.ComfyNode):
         encode_batch_size: int = BATCH,
     ) -> io.NodeOutput:
         options = EncodeOptions(fit, combine, weight, position, sharpening, weights, negative, encode_batch_size)
-        against = None if negative_image is None else Reference(negative_image)
-        return io.NodeOutput(*host.encode_prompt(clip_vision, Reference(image, mask), against, options))
+        against = None if negative_image is None else host.reference(negative_image)
+        return io.NodeOutput(*host.encode_prompt(clip_vision, host.reference(image, mask), against, options))
 
 
 NODES = [EncodeImagePrompt]

@@ -127,9 +127,8 @@ class AnalyzeFaces(io.ComfyNode):
         missing: list[str],
         mask: Any = (),
     ) -> io.NodeOutput:
-        choice = FaceAnalysisOptions(Which(which[0]), index[0], size[0], confidence[0], Missing(missing[0]))
-        found = host.analyse_faces(face_analysis[0], image, mask, choice)
-        return io.NodeOutput(found.faces, found.faces.crops.movedim(1, -1), list(found.drawn), found.report)
+        options = FaceAnalysisOptions(Which(which[0]), index[0], size[0], confidence[0], Missing(missing[0]))
+        return io.NodeOutput(*host.analyse_faces(face_analysis[0], image, mask, options))
 
 
 class SaveFaces(io.ComfyNode):

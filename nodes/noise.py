@@ -4,7 +4,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..ip_adapter.prompts.noise import MAX_BLUR, Noise, NoiseOptions, negative_noise
+from ..ip_adapter.host import encode as host
+from ..ip_adapter.prompts.noise import MAX_BLUR, Noise, NoiseOptions
 from . import sockets
 from .schema import also_found_as
 
@@ -52,7 +53,7 @@ class NegativeNoise(io.ComfyNode):
     def execute(
         cls, noise: str, strength: float, blur: float, seed: int, size: int, image: Any = None
     ) -> io.NodeOutput:
-        return io.NodeOutput(negative_noise(image, NoiseOptions(Noise(noise), strength, blur, seed, size)))
+        return io.NodeOutput(host.negative_image(image, NoiseOptions(Noise(noise), strength, blur, seed, size)))
 
 
 NODES = [NegativeNoise]

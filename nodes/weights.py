@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter import host
 from ..ip_adapter.bases.base_models import BASE_SITES
+from ..ip_adapter.host.images import as_image
 from ..ip_adapter.weights.crossfade import crossfade
 from ..ip_adapter.weights.frames import MAX_FRAMES
 from ..ip_adapter.weights.keyframes import Easing, read_keyframes
@@ -65,7 +66,7 @@ class LayerWeightsNode(io.ComfyNode):
     def execute(cls, weight_type: str, layers: str, base: str, model: Any = None) -> io.NodeOutput:
         weights = LayerWeights.parse(layers, weight_type)
         sites = BASE_SITES[base] if model is None else host.sites_of(model)
-        return io.NodeOutput(weights, layer_picture(weights, sites))
+        return io.NodeOutput(weights, as_image(layer_picture(weights, sites)))
 
 
 class WeightScheduleNode(io.ComfyNode):
@@ -111,7 +112,7 @@ class WeightScheduleNode(io.ComfyNode):
     ) -> io.NodeOutput:
         schedule = WeightSchedule.parse(progress[0], over_frames[0], frames[0], Easing(easing[0]))
         schedule = schedule if factors is None else schedule.with_factors(factors)
-        return io.NodeOutput(schedule, schedule_picture(schedule))
+        return io.NodeOutput(schedule, as_image(schedule_picture(schedule)))
 
 
 class CrossfadeSchedule(io.ComfyNode):
@@ -147,7 +148,7 @@ class CrossfadeSchedule(io.ComfyNode):
     def execute(cls, pictures: int, hold: int, overlap: int, easing: str, progress: str) -> io.NodeOutput:
         curves = crossfade(pictures, hold, overlap, Easing(easing))
         schedule = WeightSchedule(read_keyframes(progress, 1), Easing(easing), curves)
-        return io.NodeOutput(schedule, len(curves[0]), schedule_picture(schedule))
+        return io.NodeOutput(schedule, len(curves[0]), as_image(schedule_picture(schedule)))
 
 
 NODES = [LayerWeightsNode, WeightScheduleNode, CrossfadeSchedule]

@@ -91,4 +91,4 @@ def plot(balance: Balance) -> Image.Image:
             canvas.line([_place(weight, low), _place(weight, high)], colour)
         canvas.text((_LEFT + 150 * number, _TOP / 2), name, colour=colour)
     canvas.text((_WIDTH / 2, _HEIGHT - 10), "weight", colour=INK, anchor="mm")
-    return Image.fromarray((canvas.image()[0] * 255).round().to(torch.uint8).numpy())
+    return Image.fromarray((canvas.picture()[0].movedim(0, -1) * 255).round().to(torch.uint8).numpy())

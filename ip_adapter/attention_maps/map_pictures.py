@@ -42,8 +42,8 @@ class HeatmapStyle:
 
 
 def map_pictures(
-    maps: Sequence[AttentionMap], pictures: Float[Tensor, "rows height width channels"], style: HeatmapStyle
-) -> tuple[Float[Tensor, "maps label_and_h w 3"], Float[Tensor, "maps h w"]]:
+    maps: Sequence[AttentionMap], pictures: Float[Tensor, "rows 3 height width"], style: HeatmapStyle
+) -> tuple[Float[Tensor, "maps 3 label_and_h w"], Float[Tensor, "maps h w"]]:
     """Every map over the picture of its latent, and without picture and label as a mask from 0 to 1.
 
     Raises SettingError unless there is a picture for every latent.
@@ -51,12 +51,12 @@ def map_pictures(
     rows = max(one.row for one in maps) + 1
     if len(pictures) != rows:
         raise SettingError(f"Expected the pictures of the {rows} recorded latents, decoded, got {len(pictures)}.")
-    grounds = fitted(pictures[..., :3].cpu(), style.size).mean(-1, keepdim=True)
+    grounds = fitted(pictures.cpu(), style.size).mean(1, keepdim=True)
     ranges = [_range(maps if style.scale is Scale.ALL else [one]) for one in maps]
     levels = [_levels(one.values, lowest, highest) for one, (lowest, highest) in zip(maps, ranges, strict=True)]
-    masks = functional.interpolate(torch.stack(levels)[:, None], grounds.shape[1:3], mode="bilinear")[:, 0].clamp(0, 1)
+    masks = functional.interpolate(torch.stack(levels)[:, None], grounds.shape[-2:], mode="bilinear")[:, 0].clamp(0, 1)
     shown = [
-        torch.cat([_label(one, rows, masks.shape[-1], scale), _over(grounds[one.row], mask, style.strength)])
+        torch.cat([_label(one, rows, masks.shape[-1], scale), _over(grounds[one.row], mask, style.strength)], dim=1)
         for one, mask, scale in zip(maps, masks, ranges, strict=True)
     ]
     return torch.stack(shown), masks
@@ -69,8 +69,8 @@ def heat(levels: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape 3"]:
     return torch.lerp(_HEAT[below], _HEAT[below + 1], (place - below)[..., None])
 
 
-def _over(ground: Tensor, mask: Tensor, strength: float) -> Float[Tensor, "height width 3"]:
-    return torch.lerp(ground.expand(-1, -1, 3), heat(mask), strength)
+def _over(ground: Tensor, mask: Tensor, strength: float) -> Float[Tensor, "3 height width"]:
+    return torch.lerp(ground.expand(3, -1, -1), heat(mask).movedim(-1, 0), strength)
 
 
 def _range(maps: Sequence[AttentionMap]) -> tuple[float, float]:
@@ -81,7 +81,7 @@ def _levels(values: Tensor, lowest: float, highest: float) -> Tensor:
     return (values - lowest) / (highest - lowest) if highest > lowest else torch.zeros_like(values)
 
 
-def _label(one: AttentionMap, rows: int, width: int, scale: tuple[float, float]) -> Float[Tensor, "strip width 3"]:
+def _label(one: AttentionMap, rows: int, width: int, scale: tuple[float, float]) -> Float[Tensor, "3 strip width"]:
     """Three lines above the map: what it is of, where and when, and its lowest and highest value on the scale."""
     canvas = Canvas(width, 3 * LINE + MARGIN)
     latent = f"latent {one.row + 1}, " if rows > 1 else ""
@@ -92,7 +92,7 @@ def _label(one: AttentionMap, rows: int, width: int, scale: tuple[float, float])
     lowest, highest = scale
     canvas.text((MARGIN, LINE * 2.7), f"{float(one.values.min()):.3g} to {float(one.values.max()):.3g}", 13)
     _draw_bar(canvas, LINE * 2.7, (f"{lowest:.2g}", f"{highest:.2g}"))
-    return canvas.image()[0]
+    return canvas.picture()[0]
 
 
 def _draw_bar(canvas: Canvas, middle: float, ends: tuple[str, str]) -> None:

@@ -45,4 +45,4 @@ def _cell(picture: Path, lines: Sequence[str], height: int) -> Float[Tensor, "3 
     canvas = Canvas(CELL, height - CELL)
     for number, line in enumerate(lines):
         canvas.text((3, LINE * (number + 0.5)), line, _TEXT)
-    return torch.cat([centre_crop(read_picture(picture), CELL)[0], canvas.image()[0].movedim(-1, 0)], dim=1)
+    return torch.cat([centre_crop(read_picture(picture), CELL)[0], canvas.picture()[0]], dim=1)

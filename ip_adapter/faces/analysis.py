@@ -1,7 +1,8 @@
 """From photographs to faces: find them, choose, cut them out, recognise them, and say what was done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -9,7 +10,6 @@ from torch import Tensor
 from ...models.shapes import Float
 from ..enums import NamedEnum
 from ..errors import FaceError, SettingError
-from ..prompts.preprocess import as_pictures
 from .alignment import RECOGNISED, aligned, crops_of
 from .detection import Detections, FaceAnalyser, Found, find_faces
 from .drawing import drawn
@@ -43,9 +43,17 @@ class FaceAnalysisOptions:
             )
 
 
+class PictureRows(Protocol):
+    """Pictures (3, height, width) of one size in [0, 1]: a tensor of them, or what makes them one at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """The chosen faces, the pictures with all faces drawn (host IMAGEs, as they came), and a line for each picture."""
+    """The chosen faces, batches of pictures (n, 3, height, width) with all faces drawn, and a line for each picture."""
 
     faces: Faces
     drawn: tuple[Tensor, ...]
@@ -61,25 +69,22 @@ class _Seen:
 
 def analyse(
     analyser: FaceAnalyser,
-    images: Sequence[Tensor],
+    batches: Sequence[PictureRows],
     masks: Sequence[Tensor],
     choice: FaceAnalysisOptions,
     tick: Callable[[], None] = lambda: None,
 ) -> Analysis:
-    """The faces of all pictures in host IMAGEs of any sizes; `tick` runs after each picture and may cancel.
+    """The faces of all pictures in batches of any sizes; `tick` runs after each picture and may cancel.
 
-    Only faces in the mask count: none means everywhere, one serves all images, or there is one for each.
+    Only faces in the mask count: none means everywhere, one serves all batches, or there is one for each.
 
     Raises PictureError for a picture or mask that cannot be used, FaceError for a missing face where `choice.missing`
     says so, or when none is left.
     """
-    total = sum(map(len, images))
+    total = sum(map(len, batches))
     seen: list[_Seen] = []
-    for image, mask in zip(images, masks_for_all(masks, images), strict=True):
-        # One picture at a time: a long batch is in memory often enough.
-        rows = image.split(1)
-        for row, part in zip(rows, mask_for_each(mask, len(rows)), strict=True):
-            picture = as_pictures(row)[0].cpu()
+    for batch, mask in zip(batches, masks_for_all(masks, len(batches)), strict=True):
+        for picture, part in zip(batch, mask_for_each(mask, len(batch)), strict=True):
             seen.append(_look(analyser, picture, part, choice, f"picture {len(seen) + 1} of {total}", len(seen)))
             tick()
     report = "\n".join(item.line for item in seen)
@@ -87,13 +92,13 @@ def analyse(
     if len(skipped) == total:
         raise FaceError(f"No face was found in any picture:\n{report}\n{_REMEDY}")
     faces = Faces(tuple(face for item in seen for face in item.faces), analyser.recogniser, skipped)
-    shown = iter(item.drawn.movedim(0, -1) for item in seen)
-    return Analysis(faces, tuple(torch.stack([next(shown) for _ in image]) for image in images), report)
+    shown = iter(item.drawn for item in seen)
+    return Analysis(faces, tuple(torch.stack([next(shown) for _ in range(len(batch))]) for batch in batches), report)
 
 
 def largest_face(analyser: FaceAnalyser, picture: Float[Tensor, "1 3 height width"]) -> Faces | None:
     """The largest face of one picture in [0, 1], or None where there is none."""
-    faces = analyse(analyser, [picture.movedim(1, -1)], (), FaceAnalysisOptions(missing=Missing.NEUTRAL)).faces
+    faces = analyse(analyser, [picture], (), FaceAnalysisOptions(missing=Missing.NEUTRAL)).faces
     return faces if faces.members[0].found else None
 
 

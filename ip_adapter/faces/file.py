@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..errors import FaceError, PictureError
 from ..files.checkpoint import TensorSource, read_tensors
-from ..prompts.preprocess import as_pictures
 from .alignment import crops_of, template_box
 from .face import CROP, SQUARE, WIDTH, Crops, Face, FaceLandmarks, Faces, Recogniser
 
@@ -67,12 +66,12 @@ def save_faces(faces: Faces, path: Path) -> None:
     save_file(tensors, path, metadata)
 
 
-def load_faces(path: Path, images: Tensor | None = None) -> Faces:
+def load_faces(path: Path, pictures: Tensor | None = None) -> Faces:
     """Faces from our own file, or raw embeddings (n, 512) with optional points (n, 5, 2) from any other.
 
-    Where the file has points and no crops, those are cut out of `images`: host pictures, one for each face or one for
-    all. Raises FaceError for a later version or tensors of other shapes, AdapterFileError for a file that cannot be
-    read, PictureError for images that do not fit.
+    Where the file has points and no crops, those are cut out of `pictures` (n, 3, height, width): one for each face,
+    or one for all. Raises FaceError for a later version or tensors of other shapes, AdapterFileError for a file that
+    cannot be read, PictureError for another number of pictures.
     """
     source = read_tensors(path)
     if source.metadata.get("format") == FORMAT and source.metadata.get("version") != str(VERSION):
@@ -81,8 +80,8 @@ def load_faces(path: Path, images: Tensor | None = None) -> Faces:
             "IP-Adapter Nodes, or save the faces again."
         )
     tensors = _tensors(source)
-    pictures = _pictures(images, len(tensors["embeddings"]))
-    members = tuple(_face(tensors, index, picture) for index, picture in enumerate(pictures))
+    shown = _pictures(pictures, len(tensors["embeddings"]))
+    members = tuple(_face(tensors, index, picture) for index, picture in enumerate(shown))
     known = Recogniser(source.metadata.get("recogniser", "unknown"), source.metadata.get("recogniser_sha256", ""))
     return Faces(members, known, tuple(map(int, re.findall(r"\d+", source.metadata.get("skipped", "")))))
 
@@ -112,10 +111,9 @@ def _shaped(file: str, name: str, tensor: Tensor, kind: _Kind) -> Tensor:
     return tensor.reshape(-1, *kind.shape).to(kind.dtype)
 
 
-def _pictures(images: Tensor | None, faces: int) -> Sequence[Tensor | None]:
-    if images is None:
+def _pictures(pictures: Tensor | None, faces: int) -> Sequence[Tensor | None]:
+    if pictures is None:
         return [None] * faces
-    pictures = as_pictures(images).cpu()
     if len(pictures) not in (1, faces):
         raise PictureError(f"Expected one picture, or one for each of the {faces} faces, got {len(pictures)}.")
     return list(pictures.expand(faces, -1, -1, -1))

@@ -78,8 +78,8 @@ def mask_for_each(mask: Tensor | None, pictures: int) -> list[Tensor | None]:
     return list(masks.expand(pictures, -1, -1))
 
 
-def masks_for_all(masks: Sequence[Tensor], images: Sequence[Tensor]) -> Sequence[Tensor | None]:
-    """A MASK or None for each host IMAGE; one mask serves all. Raises PictureError for another number."""
-    if len(masks) not in (0, 1, len(images)):
-        raise PictureError(f"Expected one mask, or one for each of the {len(images)} images, got {len(masks)}.")
-    return masks if len(masks) == len(images) else [*masks, *[None] * (1 - len(masks))] * len(images)
+def masks_for_all(masks: Sequence[Tensor], batches: int) -> Sequence[Tensor | None]:
+    """A mask or None for each batch of pictures; one mask serves all. Raises PictureError for another number."""
+    if len(masks) not in (0, 1, batches):
+        raise PictureError(f"Expected one mask, or one for each of the {batches} images, got {len(masks)}.")
+    return masks if len(masks) == batches else [*masks, *[None] * (1 - len(masks))] * batches

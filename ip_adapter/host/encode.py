@@ -7,7 +7,9 @@ from torch import Tensor
 from ..errors import WrongEncoderError
 from ..prompts.encoder import EncodeOptions, Reference, image_prompt
 from ..prompts.features import Features
+from ..prompts.noise import NoiseOptions, negative_noise
 from ..prompts.prompt import ImagePrompt
+from .images import as_image, as_pictures
 from .model import HostClipVision
 from .progress import Progress
 
@@ -26,7 +28,7 @@ class HostEncoder:
 
     def encode(self, squares: Tensor) -> Features:
         # The squares have the encoder's size already, so the host neither resizes nor crops them.
-        output = self._host.encode_image(squares.movedim(1, -1), crop=False)
+        output = self._host.encode_image(as_image(squares), crop=False)
         return _features(output.image_embeds, output.penultimate_hidden_states)
 
     def encode_zeros(self) -> Features:
@@ -45,12 +47,22 @@ def _features(pooled: Tensor, penultimate: Tensor) -> Features:
     return Features(pooled.float().cpu(), penultimate.float().cpu())
 
 
+def reference(image: Tensor, mask: Tensor | None = None) -> Reference:
+    """Of a host IMAGE, and a MASK of the part of it that counts. Raises PictureError for an unusable picture."""
+    return Reference(as_pictures(image), mask)
+
+
 def encode_prompt(
-    clip_vision: HostClipVision | None, positive: Reference, negative: Reference | None, choice: EncodeOptions
+    clip_vision: HostClipVision | None, positive: Reference, negative: Reference | None, options: EncodeOptions
 ) -> tuple[ImagePrompt, Tensor]:
     """The image prompt of references, and the squares the encoder saw as a host IMAGE.
 
     Raises what `image_prompt` does, and WrongEncoderError for a model that is no CLIP vision.
     """
-    prompt, seen = image_prompt(HostEncoder(clip_vision), positive, negative, choice, Progress)
-    return prompt, seen.movedim(1, -1).cpu()
+    prompt, seen = image_prompt(HostEncoder(clip_vision), positive, negative, options, Progress)
+    return prompt, as_image(seen).cpu()
+
+
+def negative_image(image: Tensor | None, options: NoiseOptions) -> Tensor:
+    """Noise as a host IMAGE, made of another or of the encoder's neutral colour. Raises PictureError for no picture."""
+    return as_image(negative_noise(None if image is None else as_pictures(image).cpu(), options))

@@ -7,7 +7,7 @@ import folder_paths
 from torch import Tensor
 
 from ..errors import FaceError
-from ..faces.analysis import Analysis, FaceAnalysisOptions, analyse
+from ..faces.analysis import FaceAnalysisOptions, analyse
 from ..faces.detection import FaceAnalyser
 from ..faces.face import Faces
 from ..faces.file import EXTENSIONS, load_faces, save_faces
@@ -15,6 +15,7 @@ from ..faces.onnx import available_providers, open_pack
 from ..faces.pack import AUTO
 from ..files.stamps import stamp
 from ..library.face_packs import choose_pack, find_packs
+from .images import ImageRows, as_image, as_pictures
 from .progress import Progress
 from .saved_files import SavedFiles
 
@@ -50,10 +51,16 @@ def pack_stamp(pack: str) -> object:
 
 
 def analyse_faces(
-    analyser: FaceAnalyser, images: Sequence[Tensor], masks: Sequence[Tensor], choice: FaceAnalysisOptions
-) -> Analysis:
-    """`face_analysis.analyse` with the host's progress bar; after each picture the user can cancel."""
-    return analyse(analyser, images, masks, choice, Progress(sum(map(len, images))))
+    analyser: FaceAnalyser, images: Sequence[Tensor], masks: Sequence[Tensor], options: FaceAnalysisOptions
+) -> tuple[Faces, Tensor, list[Tensor], str]:
+    """The chosen faces of host IMAGEs, their crops, the pictures with all faces drawn, and a line for each picture.
+
+    After each picture the user can cancel. Raises what `analyse` raises.
+    """
+    rows = [ImageRows(image) for image in images]
+    found = analyse(analyser, rows, masks, options, Progress(sum(map(len, rows))))
+    crops = as_image(found.faces.crops)
+    return found.faces, crops, [as_image(drawn) for drawn in found.drawn], found.report
 
 
 def save(faces: Faces, name: str) -> str:
@@ -65,7 +72,7 @@ def save(faces: Faces, name: str) -> str:
 
 def load(file: str, images: Tensor | None) -> Faces:
     """The faces of a listed file. Raises FaceError when it is not there."""
-    return load_faces(SAVED.path(file), images)
+    return load_faces(SAVED.path(file), None if images is None else as_pictures(images).cpu())
 
 
 def _roots() -> list[Path]:

@@ -7,13 +7,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ...models.shapes import Float
 from ..errors import SettingError
 from ..weights.weight import check_weight
 from ..weights.weight_list import read_weights
 from .combine import Combine
 from .features import Features, join
 from .negative import Negative, negative_square
-from .preprocess import Fit, Position, Preparation, apply_mask, as_pictures, check_sharpening, fitted
+from .preprocess import Fit, Position, Preparation, apply_mask, check_sharpening, fitted
 from .prompt import ImagePrompt, Origin
 
 BATCH = 8  # pictures per call: bounds the memory of long batches
@@ -39,9 +40,9 @@ class ImageEncoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Host pictures to encode, and the part of them that counts."""
+    """Pictures in [0, 1] to encode, and masks (n, height, width) of the part of them that counts."""
 
-    image: Tensor
+    pictures: Float[Tensor, "n 3 height width"]
     mask: Tensor | None = None
 
 
@@ -67,7 +68,7 @@ class EncodeOptions:
 
 def squares_of(reference: Reference, size: int, how: Preparation) -> Tensor:
     """The squares that the encoder will see, (n, 3, size, size)."""
-    pictures = as_pictures(reference.image)
+    pictures = reference.pictures
     if reference.mask is not None:
         pictures = apply_mask(pictures, reference.mask)
     return fitted(pictures, size, how.fit, how.position, how.sharpening)
@@ -102,7 +103,7 @@ def image_prompt(
         )
     seen = squares_of(positive, encoder.size, how)
     against = negative_square(kind, encoder.size) if negative is None else squares_of(negative, encoder.size, how)
-    weights = read_weights(choice.weights, len(positive.image), "pictures")
+    weights = read_weights(choice.weights, len(positive.pictures), "pictures")
     tick = progress(len(seen) + (0 if against is None else len(against)))
     with torch.inference_mode():
         prompt = ImagePrompt(

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from ...models.shapes import Float
 from ..enums import NamedEnum
 from ..errors import SettingError
-from .preprocess import NEUTRAL, as_pictures, blurred
+from .preprocess import NEUTRAL, blurred
 
 MAX_BLUR = 64.0
 Pictures = Float[Tensor, "pictures 3 height width"]
@@ -43,11 +43,11 @@ class NoiseOptions:
             )
 
 
-def negative_noise(image: Tensor | None, choice: NoiseOptions) -> Float[Tensor, "pictures height width 3"]:
-    """Noise made of a host IMAGE, or of the encoder's neutral colour. Raises PictureError for an unusable picture."""
-    pictures = neutral(choice.size) if image is None else as_pictures(image).cpu()
-    pictures = noisy(pictures, choice.kind, choice.strength, choice.seed)
-    return (blurred(pictures, choice.blur) if choice.blur else pictures).movedim(1, -1)
+def negative_noise(pictures: Pictures | None, options: NoiseOptions) -> Pictures:
+    """Noise made of pictures, or of the encoder's neutral colour."""
+    ground = neutral(options.size) if pictures is None else pictures
+    made = noisy(ground, options.kind, options.strength, options.seed)
+    return blurred(made, options.blur) if options.blur else made
 
 
 def neutral(size: int) -> Float[Tensor, "1 3 size size"]:

@@ -54,23 +54,6 @@ def check_sharpening(sharpening: float) -> None:
         raise SettingError(f"Expected a sharpening from 0 to {MAX_SHARPENING}, got {sharpening}. Correct it.")
 
 
-def as_pictures(image: Tensor) -> Float[Tensor, "pictures 3 height width"]:
-    """RGB pictures in [0, 1] from a host IMAGE (batch, height, width, channels); grey and alpha are resolved.
-
-    Raises PictureError for an empty batch, NaN or infinite values, and channel counts other than 1 to 4.
-    """
-    if image.ndim != 4 or 0 in image.shape:
-        raise PictureError(f"Expected at least one picture (batch, height, width, channels), got {tuple(image.shape)}.")
-    if not bool(image.isfinite().all()):
-        raise PictureError("The reference picture holds NaN or infinite values. Check the node that made it.")
-    pictures = image.float().movedim(-1, 1).clamp(0, 1)
-    channels = pictures.shape[1]
-    if channels > 4:
-        raise PictureError(f"Expected a grey, RGB or RGBA picture, got {channels} channels.")
-    colour = pictures[:, :3] if channels >= 3 else pictures[:, :1].expand(-1, 3, -1, -1)
-    return blend_with_neutral(colour, pictures[:, -1:]) if channels in (2, 4) else colour
-
-
 def blend_with_neutral(pictures: Tensor, keep: Tensor) -> Tensor:
     """The pictures where `keep` is 1, the neutral colour where it is 0."""
     neutral = torch.tensor(NEUTRAL, dtype=pictures.dtype, device=pictures.device)[:, None, None]

@@ -65,7 +65,7 @@ class Generator:
         """
         base, settings = self.loaded.model, ApplyOptions(weight=weight)
         if self.analyser is None:
-            prompt, _ = encode_prompt(self.clip_vision, Reference(picture.movedim(1, -1)), None, EncodeOptions())
+            prompt, _ = encode_prompt(self.clip_vision, Reference(picture), None, EncodeOptions())
             return apply(base, self.adapter, prompt, settings)
         faces = largest_face(self.analyser, picture)
         if faces is None:

@@ -59,7 +59,7 @@ class FaceReader:
     look: PictureReader | None
 
     def see(self, picture: Tensor) -> tuple[Tensor, ...]:
-        faces = analyse(self.analyser, [picture.movedim(1, -1)], (), FaceAnalysisOptions()).faces
+        faces = analyse(self.analyser, [picture], (), FaceAnalysisOptions()).faces
         embedding = faces.normed if self.vector is FaceVector.NORMED else faces.embeddings
         look = () if self.look is None else self.look.see(fitted(faces.crops, self.look.vision.size, Fit.CROP))
         return (embedding[:, None] if self.in_sequence else embedding, *look)

@@ -17,6 +17,7 @@ from ..faces.detection import FaceAnalyser
 from ..files.stamps import stamp
 from ..host import capabilities
 from ..host.files import FOLDER
+from ..host.images import as_image, as_pictures
 from ..host.model import HostClipVision, HostModel
 from ..host.progress import Progress
 from ..host.saved_files import SavedFiles
@@ -83,7 +84,7 @@ def training_pictures(images: Sequence[Tensor], captions: Sequence[str], folder:
 
     Raises SettingError when there are none or captions do not fit, TrainingError for a folder that cannot be read.
     """
-    own = list(held_pictures(images, captions))
+    own = list(held_pictures([as_pictures(image).cpu() for image in images], captions))
     found, account = [], DatasetReport()
     if folder != NO_FOLDER:
         found, account = find_data(Path(folder_paths.get_input_directory(), folder), _temporary_folder() / "rows")
@@ -106,7 +107,7 @@ def train(wires: Wires, pictures: TrainingSet, name: str, options: TrainOptions)
         account = replace(pictures.account, broken={}, without_face={})
         training = _training(wires, TrainingSet(pictures.pictures, account), config)
         adapter = export(path, training.weights(), config, training.step)
-        curve = plot(training.curve.points)
+        curve = as_image(plot(training.curve.points))
     measured = [point.held_out for point in training.curve.points if point.held_out is not None]
     lines = [f"{config.steps} steps, saved as {path}", str(account)]
     lines += [f"Held-out loss {measured[0]:.4f} before, {measured[-1]:.4f} after"] if measured else []

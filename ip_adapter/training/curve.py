@@ -54,14 +54,14 @@ class Curve:
             writer.writerows(["" if value is None else value for value in astuple(point)] for point in self.points)
         if self.points:
             with replaced(picture) as part:
-                save_picture(plot(self.points)[0].movedim(-1, 0), part)
+                save_picture(plot(self.points)[0], part)
 
 
 def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def plot(points: Sequence[Point]) -> Float[Tensor, "1 height width 3"]:
+def plot(points: Sequence[Point]) -> Float[Tensor, "1 3 height width"]:
     """The losses over the steps, those of the held-out pictures marked."""
     canvas = Canvas(_WIDTH, _HEIGHT)
     losses = [(point.step, point.loss) for point in points if point.loss is not None]
@@ -78,7 +78,7 @@ def plot(points: Sequence[Point]) -> Float[Tensor, "1 height width 3"]:
             canvas.line([frame.place(*point) for point in series], colour, 2)
             canvas.text((left, _TOP / 2), label, colour=colour)
     canvas.text((_WIDTH / 2, _HEIGHT - _BOTTOM + 20), "steps", colour=INK, anchor="mm")
-    return canvas.image()
+    return canvas.picture()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ...models.shapes import Float
 from ..errors import SettingError
-from ..prompts.preprocess import as_pictures
 from .pictures import DatasetReport, Picture
 
 
@@ -40,12 +39,12 @@ class TrainingSet:
         return f"{len(self.pictures)} pictures, {len(self.account.without_caption)} of them without a caption"
 
 
-def held_pictures(images: Sequence[Tensor], captions: Sequence[str]) -> Iterator[HeldPicture]:
-    """The pictures of host IMAGEs of any sizes, in order; one caption goes for all, none is an empty one.
+def held_pictures(batches: Sequence[Tensor], captions: Sequence[str]) -> Iterator[HeldPicture]:
+    """The pictures of batches (n, 3, height, width) of any sizes, in order; one caption goes for all, none is empty.
 
-    Raises SettingError for another number of captions, PictureError for an image that is none.
+    Raises SettingError for another number of captions.
     """
-    rows = [row.clone() for image in images for row in as_pictures(image).cpu().split(1)]
+    rows = [row.clone() for batch in batches for row in batch.split(1)]
     if len(captions) not in (0, 1, len(rows)):
         raise SettingError(f"Expected a caption for each of {len(rows)} pictures, or one for all, got {len(captions)}.")
     told = captions if len(captions) == len(rows) else [*captions, *[""] * (1 - len(captions))] * len(rows)

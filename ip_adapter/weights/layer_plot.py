@@ -19,7 +19,7 @@ BOX_WIDTH, BOX_HEIGHT, GAP, LEVEL = 116, 92, 8, 124
 _LEGEND = {BLUE: "toward the picture", ORANGE: "minus the picture", VERMILION: "away: guidance avoids the picture"}
 
 
-def layer_picture(weights: LayerWeights, sites: Sequence[Site]) -> Float[Tensor, "1 height 768 3"]:
+def layer_picture(weights: LayerWeights, sites: Sequence[Site]) -> Float[Tensor, "1 3 height 768"]:
     """A box for every block in the column of its part; in it a bar for every depth.
 
     Raises SettingError for weights of layers that are not among the sites.
@@ -37,7 +37,7 @@ def layer_picture(weights: LayerWeights, sites: Sequence[Site]) -> Float[Tensor,
         depths = [strength for site, strength in zip(sites, strengths, strict=True) if block_of(site) == block]
         _draw_block(canvas, places[block], block, depths, full)
     _draw_legend(canvas, bottom + LEGEND, [_colour(strength) for strength in strengths if strength.factor])
-    return canvas.image()
+    return canvas.picture()
 
 
 def _levels(sites: Sequence[Site], column: Column) -> list[list[Block]]:

@@ -1,4 +1,4 @@
-"""A small canvas for pictures of tables and curves, as host IMAGEs."""
+"""A small canvas for pictures of tables and curves."""
 
 from collections.abc import Sequence
 
@@ -50,9 +50,9 @@ class Canvas:
         x, y = place
         self._draw.text((x * _FINER, y * _FINER), text, colour, font, anchor)
 
-    def image(self) -> Float[Tensor, "1 height width 3"]:
+    def picture(self) -> Float[Tensor, "1 3 height width"]:
         from PIL import Image
 
         reduced = self._image.resize((self.width, self.height), Image.Resampling.BOX)
         values = torch.frombuffer(bytearray(reduced.tobytes()), dtype=torch.uint8)
-        return values.reshape(1, self.height, self.width, 3).float() / 255
+        return values.reshape(1, self.height, self.width, 3).movedim(-1, 1).float() / 255

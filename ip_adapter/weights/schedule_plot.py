@@ -15,7 +15,7 @@ _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 Line = Sequence[tuple[float, float]]
 
 
-def schedule_picture(schedule: WeightSchedule) -> Float[Tensor, "1 height 768 3"]:
+def schedule_picture(schedule: WeightSchedule) -> Float[Tensor, "1 3 height 768"]:
     """Factors upwards; over frames one line per picture, in different colours."""
     canvas = Canvas(WIDTH, PANEL * (2 if schedule.curves else 1))
     progress = [(step / _POINTS, schedule.at(step / _POINTS)) for step in range(_POINTS + 1)]
@@ -24,7 +24,7 @@ def schedule_picture(schedule: WeightSchedule) -> Float[Tensor, "1 height 768 3"
         lines = [list(enumerate(curve)) for curve in schedule.curves]
         of = f" of {len(lines)} pictures" if len(lines) > 1 else ""
         _draw_panel(canvas, PANEL, f"factor{of} over frames", lines, _frame_marks(len(lines[0])))
-    return canvas.image()
+    return canvas.picture()
 
 
 def _frame_marks(frames: int) -> list[int]:

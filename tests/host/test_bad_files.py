@@ -13,7 +13,7 @@ from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.errors import AdapterFileError, NotAnAdapterError, WrongBaseError, WrongEncoderError
 from ip_adapter_nodes.ip_adapter.files.checkpoint import EXTENSIONS, TensorDict
-from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions
 from ip_adapter_nodes.nodes.apply import ApplyIPAdapter
 from ip_adapter_nodes.nodes.load import LoadIPAdapter
 from safetensors.torch import save_file
@@ -137,7 +137,7 @@ def test_a_model_without_a_unet(sd15_sites):
 @pytest.mark.parametrize(("kind", "expected"), [("standard", "1024"), ("plus", "1280")])
 def test_a_prompt_of_another_encoder(sd15, sd15_sites, kind, expected):
     clip_vision = tiny_clip_vision(pooled_width=96, hidden_width=64)
-    prompt, _ = host.encode_prompt(clip_vision, Reference(pictures(1, 32, 32)), None, EncodeOptions())
+    prompt, _ = host.encode_prompt(clip_vision, host.reference(pictures(1, 32, 32)), None, EncodeOptions())
     message = _refused(WrongEncoderError, sd15, make_adapter(sd15_sites, kind), prompt)
     assert expected in message
     assert {"standard": "96", "plus": "64"}[kind] in message

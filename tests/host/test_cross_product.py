@@ -18,7 +18,7 @@ from ip_adapter_nodes.ip_adapter.bases.backbone import Site
 from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 from ip_adapter_nodes.ip_adapter.errors import WrongBaseError, WrongEncoderError, WrongPromptError
 from ip_adapter_nodes.ip_adapter.faces.prompt import FaceFeatures, FacePrompt
-from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions
 from ip_adapter_nodes.ip_adapter.prompts.prompt import ImagePrompt
 from torch import Tensor
 
@@ -95,7 +95,7 @@ def _latents(model: Any) -> Tensor:
 @pytest.fixture(scope="module")
 def prompts() -> dict[str, ImagePrompt]:
     with torch.inference_mode():
-        seen, choice = Reference(pictures(1, 192, 192)), EncodeOptions()
+        seen, choice = host.reference(pictures(1, 192, 192)), EncodeOptions()
         encoders = {name: tiny_clip_vision(*sizes) for name, sizes in ENCODERS.items()}
         return {name: host.encode_prompt(encoder, seen, None, choice)[0] for name, encoder in encoders.items()}
 

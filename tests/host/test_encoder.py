@@ -7,7 +7,7 @@ from factories import relative_error
 from host_support.clip import SIZE, pictures, tiny_clip_vision
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.prompts.combine import Combine
-from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions
 from ip_adapter_nodes.ip_adapter.prompts.negative import Negative
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, Position
 from ip_adapter_nodes.ip_adapter.prompts.transformers_encoder import TransformersEncoder
@@ -22,8 +22,11 @@ def clip_vision():
 
 
 def _encode(clip_vision, image, mask=None, negative=None, stand_in=Negative.AUTO, **choice):
-    negative, choice = None if negative is None else Reference(negative), EncodeOptions(negative=stand_in, **choice)
-    return host.encode_prompt(clip_vision, Reference(image, mask), negative, choice)
+    negative, choice = (
+        None if negative is None else host.reference(negative),
+        EncodeOptions(negative=stand_in, **choice),
+    )
+    return host.encode_prompt(clip_vision, host.reference(image, mask), negative, choice)
 
 
 @pytest.fixture

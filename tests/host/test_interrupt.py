@@ -12,7 +12,7 @@ from host_support.state import digests
 from ip_adapter_nodes.ip_adapter import host
 from ip_adapter_nodes.ip_adapter.adapter import Adapter
 from ip_adapter_nodes.ip_adapter.files.checkpoint import TensorDict
-from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions, Reference
+from ip_adapter_nodes.ip_adapter.prompts.encoder import EncodeOptions
 
 Interrupted = management.InterruptProcessingException
 
@@ -45,7 +45,7 @@ class CancellingSource(TensorDict):
 
 
 def _encode(clip_vision):
-    prompt, seen = host.encode_prompt(clip_vision, Reference(pictures(20, 40, 50)), None, EncodeOptions())
+    prompt, seen = host.encode_prompt(clip_vision, host.reference(pictures(20, 40, 50)), None, EncodeOptions())
     return prompt.positive.pooled, prompt.positive.penultimate, prompt.zero_picture.pooled, seen
 
 

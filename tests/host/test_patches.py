@@ -87,7 +87,7 @@ def test_query_of_another_precision_gets_its_own_copy_once(dtype, generator):
     first, second = (run(patch, query, cond_or_uncond=[1, 0]) for _ in range(2))
     assert first.dtype is dtype
     assert torch.equal(first, second)
-    assert len(branch._placed._placed) == 1
+    assert len(branch._placed) == 1
     assert torch.equal(branch.key, kept[0])
     assert torch.equal(branch.value, kept[1])
 

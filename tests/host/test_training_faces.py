@@ -52,7 +52,7 @@ def test_training_shows_what_apply_faceid_shows(face_libraries, pack, kind, gene
     spec = export(tmp_path / "file.safetensors", randomise(adapter, generator).published(), chosen, 1).spec
     assert spec.kind is kind
 
-    faces, encoder = analyse(analyser, [picture.movedim(1, -1)], (), FaceAnalysisOptions()).faces, HostEncoder(vision)
+    faces, encoder = analyse(analyser, [picture], (), FaceAnalysisOptions()).faces, HostEncoder(vision)
     look = FaceFeatures(encoder.encode(fitted(faces.crops, encoder.size, Fit.CROP)), encoder.encode_zeros())
     expected = FacePrompt(faces, look if spec.stage else None).inputs(spec)
     for given, wanted in ((reader.see(picture), expected.positive), (reader.nothing(), expected.negative)):

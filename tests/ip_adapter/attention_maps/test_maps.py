@@ -6,7 +6,8 @@ from ip_adapter_nodes.ip_adapter.applying.application import Application
 from ip_adapter_nodes.ip_adapter.attention.pairs import Pairs
 from ip_adapter_nodes.ip_adapter.attention.region import WHOLE
 from ip_adapter_nodes.ip_adapter.attention_maps.layer_groups import LayerGroup, read_groups
-from ip_adapter_nodes.ip_adapter.attention_maps.map_pictures import HeatmapStyle, Scale, heat, map_pictures
+from ip_adapter_nodes.ip_adapter.attention_maps.map_pictures import HeatmapStyle, Scale, heat
+from ip_adapter_nodes.ip_adapter.attention_maps.map_pictures import map_pictures as drawn
 from ip_adapter_nodes.ip_adapter.attention_maps.maps import AttentionMap, MapOptions, Show, Steps, attention_maps
 from ip_adapter_nodes.ip_adapter.attention_maps.run import Run, SumKey
 from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
@@ -98,6 +99,12 @@ def test_groups_are_lines_of_layers():
     assert frozenset().union(*(group.sites for group in lines[2:])) == {site.block for site in SITES}
     (depth,) = read_groups("in7.3", BASE_SITES["SDXL"])
     assert depth.sites == {("input", 7, 3)}
+
+
+def map_pictures(maps, images, style):
+    """With height, width and channels in the order in which these tests count."""
+    pictures, masks = drawn(maps, images.movedim(-1, 1), style)
+    return pictures.movedim(1, -1), masks
 
 
 def two_maps():

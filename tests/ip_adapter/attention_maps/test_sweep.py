@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter.attention_maps.labelled_grid import BAND, GAP, labelled_grid
+from ip_adapter_nodes.ip_adapter.attention_maps.labelled_grid import BAND, GAP
+from ip_adapter_nodes.ip_adapter.attention_maps.labelled_grid import labelled_grid as sheets_of
 from ip_adapter_nodes.ip_adapter.attention_maps.sweep import WeightSweep
 from ip_adapter_nodes.ip_adapter.errors import PictureError, SettingError
 from ip_adapter_nodes.ip_adapter.weights.weight_types import WEIGHT_TYPES
@@ -53,6 +54,11 @@ def test_what_cannot_be_read_is_named_with_its_place(weights, types, named):
 
 
 SWEEP = WeightSweep((0.0, 0.5, 1.0), ("linear", "composition"))
+
+
+def labelled_grid(images, sweep, size):
+    """With height, width and channels in the order in which these tests count."""
+    return sheets_of([batch.movedim(-1, 1) for batch in images], sweep, size).movedim(1, -1)
 
 
 def test_pictures_stand_bitwise_where_their_row_and_column_are(generator):

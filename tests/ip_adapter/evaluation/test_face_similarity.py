@@ -34,7 +34,7 @@ def picture(tmp_path):
 
 def largest(analyser, file):
     """The raw embedding of the widest of all faces, and how many there are."""
-    image = read_picture(file).movedim(1, -1)
+    image = read_picture(file)
     faces = analyse(analyser, [image], (), FaceAnalysisOptions(which=Which.ALL)).faces.members
     widest = max(faces, key=lambda face: face.place.box[2] - face.place.box[0])
     return len(faces), widest.embedding.tolist()

@@ -82,7 +82,7 @@ def test_points_and_pictures_give_crops(tmp_path):
     path = tmp_path / "elsewhere.safetensors"
     points = torch.tensor(TEMPLATE) * 2 + 60
     save_file({"embedding": torch.stack([VECTOR, -VECTOR]), "kps": torch.stack([points, points + 50])}, path)
-    image = portrait().movedim(0, -1)[None]
+    image = portrait()[None]
     expected = torch.stack([aligned(portrait(), points, 224), aligned(portrait(), points + 50, 224)])
     for images in (image, image.expand(2, -1, -1, -1)):
         faces = load_faces(path, images)

@@ -24,7 +24,7 @@ def center_face():
 def look(center_face):
     def call(picture, mask=None, size=256, **choice):
         masks = [] if mask is None else [mask[None]]
-        return analyse(center_face, [picture.movedim(0, -1)[None]], masks, FaceAnalysisOptions(size=size, **choice))
+        return analyse(center_face, [picture[None]], masks, FaceAnalysisOptions(size=size, **choice))
 
     return call
 
@@ -131,7 +131,7 @@ def test_pictures_without_people(look):
 def test_what_is_drawn(look, everybody):
     """Frames in two colours along the boxes, points on the faces, and nothing else changed."""
     analysis = look(group(), which=Which.LEFT_TO_RIGHT, index=2, size=640)
-    drawn = analysis.drawn[0][0].movedim(-1, 0)
+    drawn = analysis.drawn[0][0]
     for number, face in enumerate(everybody.faces.members):
         left, top, right, bottom = face.place.box.round().int().tolist()
         colour = torch.tensor(CHOSEN if number == 2 else OTHER)[:, None]

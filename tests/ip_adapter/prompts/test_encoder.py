@@ -38,11 +38,11 @@ class MeanColour:
 
 
 def picture(count, generator, height=8, width=8):
-    return Reference(torch.rand(count, height, width, 3, generator=generator))
+    return Reference(torch.rand(count, height, width, 3, generator=generator).movedim(-1, 1))
 
 
 def mean_colours(reference):
-    return ((reference.image * 255).round() / 255).mean((1, 2))
+    return ((reference.pictures * 255).round() / 255).mean((-1, -2))
 
 
 @pytest.mark.parametrize("batch", [1, 5, BATCH, 1000])
@@ -136,7 +136,7 @@ def test_numbers_out_of_range(wrong):
 def test_reference_is_masked_in_its_own_frame_and_then_fitted():
     """The middle eight of sixteen columns remain; the mask keeps the left half of the picture, so four of them."""
     mask = torch.cat([torch.ones(1, 8, 8), torch.zeros(1, 8, 8)], dim=2)
-    reference, neutral = Reference(torch.ones(1, 8, 16, 3), mask), (torch.tensor(NEUTRAL) * 255).round() / 255
+    reference, neutral = Reference(torch.ones(1, 3, 8, 16), mask), (torch.tensor(NEUTRAL) * 255).round() / 255
     middle, left, right = (squares_of(reference, 8, Preparation(position=at))[0] for at in POSITIONS)
     assert torch.equal(middle[..., :4], torch.ones(3, 8, 4))
     assert torch.equal(middle[..., 4:], neutral[:, None, None].expand(3, 8, 4))

@@ -39,7 +39,9 @@ def expected(model, picture):
 
 def test_features_of_a_picture_of_the_encoders_size_are_the_librarys(model, generator):
     picture = torch.randint(256, (SIZE, SIZE, 3), generator=generator, dtype=torch.uint8)
-    prompt, seen = image_prompt(TransformersEncoder(model), Reference(picture[None] / 255), None, EncodeOptions())
+    prompt, seen = image_prompt(
+        TransformersEncoder(model), Reference(picture[None].movedim(-1, 1) / 255), None, EncodeOptions()
+    )
     output = expected(model, picture)
     assert torch.equal((seen[0] * 255).round().byte(), picture.movedim(-1, 0))
     assert torch.allclose(prompt.positive.pooled, output.image_embeds, atol=1e-5)

@@ -5,13 +5,22 @@ import torch
 from ip_adapter_nodes.ip_adapter.bases.base_models import BASE_SITES
 from ip_adapter_nodes.ip_adapter.weights.crossfade import crossfade
 from ip_adapter_nodes.ip_adapter.weights.keyframes import Easing
-from ip_adapter_nodes.ip_adapter.weights.layer_plot import layer_picture
+from ip_adapter_nodes.ip_adapter.weights.layer_plot import layer_picture as drawn_layers
 from ip_adapter_nodes.ip_adapter.weights.layer_weights import LayerWeights
 from ip_adapter_nodes.ip_adapter.weights.plot import BLUE, GREEN, ORANGE, VERMILION, Canvas
 from ip_adapter_nodes.ip_adapter.weights.schedule import WeightSchedule
-from ip_adapter_nodes.ip_adapter.weights.schedule_plot import schedule_picture
+from ip_adapter_nodes.ip_adapter.weights.schedule_plot import schedule_picture as drawn_schedule
 
 SDXL = BASE_SITES["SDXL"]
+
+
+def layer_picture(*arguments):
+    """With height, width and channels in the order in which these tests count."""
+    return drawn_layers(*arguments).movedim(1, -1)
+
+
+def schedule_picture(schedule):
+    return drawn_schedule(schedule).movedim(1, -1)
 
 
 def pixels(picture, colour):
@@ -102,5 +111,5 @@ def test_flat_lines_are_visible(schedule):
 def test_text_is_written():
     canvas, empty = Canvas(100, 40), Canvas(100, 40)
     canvas.text((5, 20), "in4", 16)
-    assert (canvas.image() < 0.5).any()
-    assert (empty.image() == 1).all()
+    assert (canvas.picture() < 0.5).any()
+    assert (empty.picture() == 1).all()

@@ -1,14 +1,24 @@
 """From pictures to faces with a detector whose finds are known: choice, missing faces, batches, bad input."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.errors import FaceError, PictureError, SettingError
 from ip_adapter_nodes.ip_adapter.faces.alignment import TEMPLATE
-from ip_adapter_nodes.ip_adapter.faces.analysis import FaceAnalysisOptions, Missing, analyse
+from ip_adapter_nodes.ip_adapter.faces.analysis import FaceAnalysisOptions, Missing
+from ip_adapter_nodes.ip_adapter.faces.analysis import analyse as analyse_pictures
 from ip_adapter_nodes.ip_adapter.faces.detection import LADDER, Detections
 from ip_adapter_nodes.ip_adapter.faces.face import Recogniser
 from ip_adapter_nodes.ip_adapter.faces.selection import Which
+from ip_adapter_nodes.ip_adapter.host.images import ImageRows, as_image
 from ip_adapter_nodes.ip_adapter.prompts.preprocess import NEUTRAL
+
+
+def analyse(analyser, images, masks, options, tick=lambda: None):
+    """Of host IMAGEs, as they come in on a wire."""
+    found = analyse_pictures(analyser, [ImageRows(image) for image in images], masks, options, tick)
+    return replace(found, drawn=tuple(as_image(drawn) for drawn in found.drawn))
 
 
 class RedSpots:
