@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The front door: `python3 run.py demo`, `serve`, `test`, `models`, `bench`. Needs nothing but Python 3.10 or newer."""
+"""The front door: `python3 run.py demo`, `serve`, `models`, `train`, `evaluate`. Needs only Python 3.10 or newer."""
 
 import sys
 import time

@@ -74,7 +74,7 @@ def _below(*rows: Tensor) -> Tensor:
 
 
 def _column_of_weights() -> Tensor:
-    """A reference and the weights 0, 0.25, 0.5, 0.75, 1 out of what `run.py demo-measure` drew."""
+    """A reference and the weights 0, 0.25, 0.5, 0.75, 1 out of what `run.py dev demo-measure` drew."""
     column = _read("docs/demo.png", 7 * SIDE)[:, 4 * SIDE : 5 * SIDE].split(SIDE)
     return _below(_row(column[0], *column[2:4]), _row(*column[4:]))
 

@@ -183,7 +183,7 @@ def _interleaved(parts: list[Tensor]) -> Tensor:
 
 def main(arguments: Sequence[str]) -> None:
     """Draws the held-out cases, measures them, and writes tables and pictures."""
-    parser = argparse.ArgumentParser(prog="run.py demo-measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py dev demo-measure", description=__doc__)
     parser.add_argument("--cases", type=int, default=512)
     parser.add_argument("--curve-cases", type=int, default=256, help="how many of them text and picture disagree on")
     parser.add_argument("--looks", action="store_true", help="cases with looks, for a family that is trained on them")

@@ -3,7 +3,7 @@
 
     python3 headless.py graph.json --picture "Reference picture.image=cat.png" --set "KSampler.seed=7"
 
-graph.json is a workflow in the API format, from `run.py api` or "Export (API)" in the browser.
+graph.json is a workflow in the API format, from `run.py dev api` or "Export (API)" in the browser.
 """
 
 from __future__ import annotations

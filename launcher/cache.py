@@ -35,7 +35,7 @@ def make_cache() -> Path:
     except OSError as error:
         raise LauncherError(
             f"Making the cache folder {folder}: {error}. Set {VARIABLE} to a folder that can be written, "
-            "on a disk with about 8 GB free."
+            "on a disk with about 7 GB free."
         ) from error
     if not os.access(folder, os.W_OK):
         raise LauncherError(

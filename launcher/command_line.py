@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import signal
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from .commands import COMMANDS, Call, Command
+from .commands import COMMANDS, DEV, DEV_COMMANDS, FOR_DEVELOPERS, Call, Command
 from .errors import LauncherError
 from .status import Status, Stopwatch
 
 INTERRUPTED = 130
+_DESCRIPTION = "IP-Adapter Nodes: let a picture be a prompt. Try it, serve it, find files for it, train one."
+_DEV_SUMMARY = "more of them: 'run.py dev --help' lists these"
+_DEV_DESCRIPTION = "What only the developers of IP-Adapter Nodes need."
 EPILOG = """\
-The first run makes a Python environment and fetches ComfyUI 0.3.75 (about 3 GB and some minutes);
+The first run makes a Python environment and fetches ComfyUI 0.3.75 (about 7 GB of disk and some minutes);
 later runs start in seconds. Nothing is written into this folder, except demo's pictures if you are in it.
 
 environment variables:
@@ -50,9 +53,18 @@ def main(arguments: Sequence[str], root: Path, started: float) -> int:
 
 def parse(arguments: Sequence[str]) -> tuple[Command, Namespace, tuple[str, ...]]:
     """The command, its options, and the arguments it passes on. Exits like argparse on a wrong command line."""
-    commands = {command.name: command for command in COMMANDS}
+    if arguments[:1] == [DEV]:
+        return _parsed(arguments[1:], DEV_COMMANDS, _parser(f"run.py {DEV}", _DEV_DESCRIPTION, DEV_COMMANDS))
+    parser = _parser("run.py", _DESCRIPTION, (*COMMANDS, *FOR_DEVELOPERS))
+    return _parsed(arguments, (*COMMANDS, *FOR_DEVELOPERS), parser)
+
+
+def _parsed(
+    arguments: Sequence[str], table: Sequence[Command], parser: ArgumentParser
+) -> tuple[Command, Namespace, tuple[str, ...]]:
+    commands = {command.name: command for command in table}
     own, extra = _split(arguments, commands)
-    options = _parser().parse_args(own)
+    options = parser.parse_args(own)
     return commands[options.command], options, extra
 
 
@@ -65,22 +77,46 @@ def _split(arguments: Sequence[str], commands: dict[str, Command]) -> tuple[list
     return own, tuple(rest[1:] if rest[:1] == ["--"] else rest)
 
 
-def _parser() -> ArgumentParser:
+def _parser(program: str, description: str, table: Sequence[Command]) -> ArgumentParser:
     parser = ArgumentParser(
-        prog="run.py",
-        description="IP-Adapter Nodes: let a picture be a prompt. Try it, serve it, check it, measure it.",
+        program,
+        usage="%(prog)s [-h] COMMAND ...",
+        description=f"{description}\n\n{_listed(table)}",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for command in COMMANDS:
-        usage = f"%(prog)s [-h] [ARGUMENT ...]   (passed on to {command.passes_on})" if command.passes_on else None
+    # Listed above under two headings, which argparse cannot do.
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, help=SUPPRESS)
+    for command in table:
+        usage = (
+            f"{program} {command.name} [-h] [ARGUMENT ...]   (passed on to {command.passes_on})"
+            if command.passes_on
+            else None
+        )
         child = subparsers.add_parser(
-            command.name, help=command.summary, description=command.description, usage=usage, allow_abbrev=False
+            command.name,
+            prog=f"{program} {command.name}",
+            description=command.description,
+            usage=usage,
+            allow_abbrev=False,
         )
         command.add_options(child)
     return parser
+
+
+def _listed(table: Sequence[Command]) -> str:
+    """The commands with their summaries; those for developers under a heading of their own."""
+    users = [command for command in table if command not in FOR_DEVELOPERS]
+    lines = ["commands:", *map(_line, users)]
+    developers = [command for command in table if command in FOR_DEVELOPERS]
+    if developers:
+        lines += ["", "for developers:", *map(_line, developers), f"  {DEV:<16}{_DEV_SUMMARY}"]
+    return "\n".join(lines)
+
+
+def _line(command: Command) -> str:
+    return f"  {command.name:<16}{command.summary}"
 
 
 def _interrupt(_: int, __: FrameType | None) -> NoReturn:

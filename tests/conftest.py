@@ -43,6 +43,25 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if in_host and HOST not in os.environ else None
 
 
+def pytest_runtest_setup(item) -> None:
+    """Browser tests are left out where `run.py test` found no browser; with CI set or --with-browser it fails then."""
+    if item.get_closest_marker("browser") and not os.environ.get("IP_ADAPTER_NODES_BROWSER"):
+        pytest.skip("no browser was found: these tests were not run")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """How many browser tests ran, and the one command that brings a browser where they could not."""
+    reports = [one for group in terminalreporter.stats.values() for one in group if isinstance(one, pytest.TestReport)]
+    those = [one for one in reports if "browser" in one.keywords]
+    ran, missed = sum(one.when == "call" for one in those), sum(one.skipped for one in those)
+    if missed:
+        from ip_adapter_nodes.launcher.browser import HOW
+
+        terminalreporter.write_line(f"Browser tests: {ran} ran, {missed} could not, since there is no browser. {HOW}")
+    elif ran:
+        terminalreporter.write_line(f"Browser tests: {ran} ran.")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT

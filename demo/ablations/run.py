@@ -86,7 +86,7 @@ def _write(world: World, folder: Path, seeds: Sequence[int]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """One thread in each of several processes trains more than several threads in one."""
-    parser = argparse.ArgumentParser(prog="run.py demo-ablations", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py dev demo-ablations", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where checkpoints, scores and results are kept")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of each variant are trained")
     parser.add_argument("--workers", type=int, default=2, help="processes that train at the same time")

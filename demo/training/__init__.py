@@ -1,1 +1,1 @@
-"""Training of the demo weights; run through `run.py demo-weights`, never inside a user's ComfyUI."""
+"""Training of the demo weights; run through `run.py dev demo-weights`, never inside a user's ComfyUI."""

@@ -224,7 +224,7 @@ TAKEN_AS_THEY_ARE = set(_BEFORE.split())
 
 def main(arguments: Sequence[str]) -> None:
     """Runs one stage, and before it whatever it needs that is not finished."""
-    parser = argparse.ArgumentParser(prog="run.py demo-weights", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py dev demo-weights", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument(
         "--folder", type=Path, required=True, help="where checkpoints are kept; a new one for every version"

@@ -1,4 +1,4 @@
-"""`run.py api`: workflows in the format that a server's API takes, made anew from the shipped ones."""
+"""`run.py dev api`: workflows in the format that a server's API takes, made anew from the shipped ones."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from ..status import Stopwatch
 from .command import Call, Command
 
 HOST_VARIABLE = "IP_ADAPTER_NODES_HOST"
+WITH_BROWSER = "--with-browser"
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 
 
@@ -52,10 +53,12 @@ def run(call: Call) -> int:
     from ..browser import VARIABLE, ensure_browser  # it may install one, so the registry's archive lacks it
 
     cache = make_cache()
+    # First, because a run that lacks it ends here and not after minutes.
+    browser = ensure_browser(call.status, WITH_BROWSER in call.extra)
     host = prepare_host(call.root, cache, call.status, checks=True)
-    browser = ensure_browser(call.status)
     environment = _environment(cache, host) | ({} if browser is None else {VARIABLE: browser})
-    checks = [*static_checks(call.root, host.python), tests(call.root, call.extra)]
+    extra = [argument for argument in call.extra if argument != WITH_BROWSER]
+    checks = [*static_checks(call.root, host.python), tests(call.root, extra)]
     with tempfile.TemporaryDirectory(prefix="checks-", dir=cache) as folder:
         failed = [check.name for check in checks if not _passes(check, call, host, Path(folder), environment)]
     if failed:
@@ -86,7 +89,9 @@ COMMAND = Command(
     name="test",
     summary="set up, then run every check: format, lint, types, tests",
     description="Set everything up and run ruff format, ruff check, pyright and pytest, all of them even if one "
-    "fails. Further arguments go to pytest: run.py test -- -k mask, and -n 0 to run in one process.",
+    "fails. --with-browser installs Chromium for the browser tests where that can be done (root on Debian or Ubuntu), "
+    "and fails where there is none; with CI set it is always so. Further arguments go to pytest: run.py test -- -k "
+    "mask, and -n 0 to run in one process.",
     run=run,
     passes_on="pytest",
     needs="tests",

@@ -45,7 +45,7 @@ def run(call: Call) -> int:
     if absent:
         raise LauncherError(
             f"Looking for the demonstration model: {', '.join(absent)} not found below {call.root}. "
-            "They belong to the repository: fetch it again, or train them with 'run.py demo-weights'."
+            "They belong to the repository: fetch it again, or train them with 'run.py dev demo-weights'."
         )
     cache = make_cache()
     output = output_folder(call.options.output, Path.cwd(), cache)

@@ -20,10 +20,10 @@ MODELS_MODULE = "cli.models"
 MODELS_NEED = ("torch", "einops", "safetensors", "huggingface_hub", "tqdm", "yaml")
 
 
-def run_in_host(host: Host, module: str, call: Call) -> int:
-    """Call `module`'s `main` with the command's further arguments, on the device that the host would choose."""
+def run_in_host(host: Host, module: str, call: Call, *arguments: str) -> int:
+    """Call `module`'s `main` with these and the command's further arguments, on the device the host would choose."""
     device = "cpu" if host.device == "cpu" else "auto"
-    command = [host.python, str(BOOTSTRAP), str(host.path), module, *call.extra]
+    command = [host.python, str(BOOTSTRAP), str(host.path), module, *arguments, *call.extra]
     return run_program(command, environment={HOST_DEVICE_VARIABLE: device})
 
 
@@ -78,7 +78,7 @@ DEMO_WEIGHTS = host_command(
     "demo.training.stages",
     "train the small demonstration model",
     "Set everything up and run a stage of the demonstration model's training inside the host: "
-    "run.py demo-weights STAGE --folder FOLDER [ARGUMENT ...]",
+    "run.py dev demo-weights STAGE --folder FOLDER [ARGUMENT ...]",
     needs="demo",
 )
 DEMO_MEASURE = host_command(
@@ -86,7 +86,7 @@ DEMO_MEASURE = host_command(
     "demo.measure",
     "measure the small demonstration model",
     "Set everything up and measure inside the host how well the demonstration model follows text and picture: "
-    "run.py demo-measure --output FOLDER [--cases N]",
+    "run.py dev demo-measure --output FOLDER [--cases N]",
     needs="demo",
 )
 DEMO_ABLATIONS = host_command(
@@ -94,7 +94,7 @@ DEMO_ABLATIONS = host_command(
     "demo.ablations.run",
     "the paper's ablations on the demonstration model",
     "Set everything up, train each variant of the adapter with several seeds and measure them all: "
-    "run.py demo-ablations --folder FOLDER [--seeds N]. Takes hours; what is done is kept in the folder.",
+    "run.py dev demo-ablations --folder FOLDER [--seeds N]. Takes hours; what is done is kept in the folder.",
     needs="demo",
 )
 TRAIN = host_command(

@@ -1,4 +1,4 @@
-"""`run.py texts`: the English texts of the interface, from the nodes' schemas, and what follows from them."""
+"""`run.py dev texts`: the English texts of the interface, from the nodes' schemas, and what follows from them."""
 
 from __future__ import annotations
 

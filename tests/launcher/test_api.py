@@ -36,12 +36,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, text):
 
 
 def test_several_graphs_need_a_folder(workflow, tmp_path):
-    _, options, _ = command_line.parse(["api", str(workflow), str(workflow)])
+    _, options, _ = command_line.parse(["dev", "api", str(workflow), str(workflow)])
     with pytest.raises(LauncherError, match="into which folder, with --output"):
         api.run(Call(tmp_path, options, (), None, None))
 
 
 def test_a_server_that_does_not_answer_is_named(workflow, tmp_path):
-    _, options, _ = command_line.parse(["api", str(workflow), "--server", "http://127.0.0.1:9/"])
+    _, options, _ = command_line.parse(["dev", "api", str(workflow), "--server", "http://127.0.0.1:9/"])
     with pytest.raises(LauncherError, match=r"Is the server at http://127\.0\.0\.1:9 still running"):
         api.run(Call(tmp_path, options, (), None, None))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from ip_adapter_nodes.launcher import command_line
-from ip_adapter_nodes.launcher.commands import COMMANDS
+from ip_adapter_nodes.launcher.commands import COMMANDS, DEV_COMMANDS, FOR_DEVELOPERS
 
 
 def test_further_arguments_are_passed_on_as_they_are():
@@ -19,7 +19,21 @@ def test_own_options_are_read():
     assert (options.port, extra) == (8200, ())
 
 
-@pytest.mark.parametrize("line", [["nonsense"], [], ["demo", "more"], ["serve", "--port", "x"]])
+def test_the_front_door_shows_what_users_need_first():
+    assert [command.name for command in COMMANDS] == ["demo", "serve", "models", "train", "evaluate"]
+    assert [command.name for command in FOR_DEVELOPERS] == ["test", "bench"]
+
+
+def test_the_rest_stands_behind_dev():
+    command, options, _ = command_line.parse(["dev", "api", "a.json", "--demo"])
+    assert (command.name, options.demo) == ("api", True)
+    command, _, extra = command_line.parse(["dev", "demo-measure", "--cases", "4"])
+    assert (command.name, extra) == ("demo-measure", ("--cases", "4"))
+
+
+@pytest.mark.parametrize(
+    "line", [["nonsense"], [], ["dev"], ["dev", "demo"], ["texts"], ["demo", "more"], ["serve", "--port", "x"]]
+)
 def test_a_wrong_command_line_is_refused(line, capsys):
     with pytest.raises(SystemExit) as exit_:
         command_line.parse(line)
@@ -50,7 +64,12 @@ def test_help_lists_every_command_and_writes_nothing(checkout):
     before = sorted(checkout.rglob("*"))
     result = start(checkout, "--help")
     assert result.returncode == 0, result.stderr
-    assert all(command.name in result.stdout and command.summary in result.stdout for command in COMMANDS)
+    listed = (*COMMANDS, *FOR_DEVELOPERS)
+    assert all(command.name in result.stdout and command.summary in result.stdout for command in listed)
+    assert "for developers:" in result.stdout
+    assert not any(command.summary in result.stdout for command in DEV_COMMANDS)
+    more = start(checkout, "dev", "--help")
+    assert all(command.name in more.stdout and command.summary in more.stdout for command in DEV_COMMANDS)
     assert sorted(checkout.rglob("*")) == before
 
 

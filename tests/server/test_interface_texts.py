@@ -54,7 +54,7 @@ def keep(page, name, folder):
 
 
 def test_the_english_texts_are_those_of_the_schemas(root, server):
-    """If not: `python3 run.py texts`."""
+    """If not: `python3 run.py dev texts`."""
     assert (root / ENGLISH).read_text("utf-8") == as_file(english_texts(server.object_info()))
 
 
