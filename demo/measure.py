@@ -92,8 +92,8 @@ def draw(scenes: world.Scenes, curve_cases: int, weights: Path, share: slice = s
 
     The sampler is that of the ablations, which tests compare with the host's nodes.
     """
-    from .ablations import sampler
-    from .ablations.shipped_adapter import load_adapter
+    from .training.ablations import sampler
+    from .training.ablations.shipped_adapter import load_adapter
     from .training.seen import look_at
     from .training.shipped import load_base, load_image_encoder
 

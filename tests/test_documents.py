@@ -64,6 +64,29 @@ def test_the_readme_leads_to_every_page(root):
     assert {page.relative_to(root).as_posix() for page in (root / "docs").glob("*.md")} <= linked
 
 
+def test_how_it_works_leads_into_the_code(root):
+    """The files that a weight, a picture and a file pass; that each is there, the test of links sees."""
+    passed = [link for link in links((root / "docs" / "how_it_works.md").read_text("utf-8")) if link.endswith(".py")]
+    rooms = {Path(link).parts[1:-1] for link in passed}
+    for room in ("host", "applying", "weights", "attention", "prompts", "bases", "files", "recognition"):
+        assert ("ip_adapter", room) in rooms
+    assert {("nodes",), ("models",)} <= rooms
+
+
+def test_every_room_has_a_row_in_the_table_of_rooms(root):
+    table = (root / "CONTRIBUTING.md").read_text("utf-8").split("## Where does my code go?")[1].split("\n## ")[0]
+    folders = {path.parent.relative_to(root).parts[:2] for path in root.rglob("__init__.py") if path.parent != root}
+    rooms = {"/".join(parts if parts[0] == "ip_adapter" else parts[:1]) for parts in folders} - {"ip_adapter", "tests"}
+    assert len(rooms) > 15
+    assert sorted(room for room in rooms if f"`{room}/`" not in table and f"({room}/README.md)" not in table) == []
+
+
+def test_files_named_in_the_table_of_rooms_are_there(root):
+    table = (root / "CONTRIBUTING.md").read_text("utf-8").split("## Where does my code go?")[1].split("\n## ")[0]
+    names = {path.name for path in root.rglob("*.py")} | {"catalog.json", "README.md"}
+    assert set(re.findall(r"`(\w+\.(?:py|json))`", table)) <= names
+
+
 def test_broken_links_would_be_found(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "there.md").write_text("# A `b`: c, d\n```\n# no heading\n```\n## Twice\n## Twice\n", "utf-8")

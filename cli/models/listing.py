@@ -28,7 +28,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects, with null for what is not known")
     parser.add_argument("--catalogue", action="store_true", help="list what 'models get' can fetch instead")
-    parser.add_argument("--markdown", action="store_true", help="with --catalogue: as the table in README.md")
+    parser.add_argument("--markdown", action="store_true", help="with --catalogue: as the table in docs/files.md")
 
 
 def run(options: Namespace) -> int:

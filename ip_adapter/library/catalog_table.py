@@ -1,4 +1,4 @@
-"""The catalogue for people: as the table in README.md, and for a terminal."""
+"""The catalogue for people: as the table in docs/files.md, and for a terminal."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _HEADINGS = ("name", "size", "base", "needs", "goes into", "licence", "what it i
 
 
 def markdown(entries: Sequence[CatalogEntry]) -> str:
-    """README's table, without what there is a better container for."""
+    """The table of docs/files.md, without what there is a better container for."""
     rows = [_row(entry, f"[`{entry.name}`]({entry.url})") for entry in entries if entry.prefer is None]
     lines = [_HEADINGS, ("---",) * len(_HEADINGS), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

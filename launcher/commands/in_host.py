@@ -91,7 +91,7 @@ DEMO_MEASURE = host_command(
 )
 DEMO_ABLATIONS = host_command(
     "demo-ablations",
-    "demo.ablations.run",
+    "demo.training.ablations.run",
     "the paper's ablations on the demonstration model",
     "Set everything up, train each variant of the adapter with several seeds and measure them all: "
     "run.py dev demo-ablations --folder FOLDER [--seeds N]. Takes hours; what is done is kept in the folder.",

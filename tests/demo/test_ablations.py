@@ -22,10 +22,10 @@ def test_the_sampler_draws_what_the_nodes_draw(base, text, weight):
     """Text, image prompt, guidance and noise in one call of each: latents after all steps."""
     from comfy import sample as host_sample
     from ip_adapter_nodes.demo import world
-    from ip_adapter_nodes.demo.ablations.sampler import Following, sample
-    from ip_adapter_nodes.demo.ablations.shipped_adapter import load_adapter
     from ip_adapter_nodes.demo.measure import held_out
     from ip_adapter_nodes.demo.studio import CFG, SAMPLER, SCHEDULER, STEPS, Studio, as_image, inference
+    from ip_adapter_nodes.demo.training.ablations.sampler import Following, sample
+    from ip_adapter_nodes.demo.training.ablations.shipped_adapter import load_adapter
     from ip_adapter_nodes.demo.training.shipped import load_image_encoder
     from ip_adapter_nodes.ip_adapter.prompts.preprocess import Fit, fitted
 
@@ -46,7 +46,7 @@ def test_the_sampler_draws_what_the_nodes_draw(base, text, weight):
 
 
 def test_the_simple_adapter_is_one_attention_over_text_and_picture(base):
-    from ip_adapter_nodes.demo.ablations.variants import CONCATENATED
+    from ip_adapter_nodes.demo.training.ablations.variants import CONCATENATED
     from ip_adapter_nodes.ip_adapter.bases.backbones import find_sites
 
     torch.manual_seed(0)
@@ -64,7 +64,13 @@ def test_the_simple_adapter_is_one_attention_over_text_and_picture(base):
 
 
 def test_variants_learn_what_their_names_say(base):
-    from ip_adapter_nodes.demo.ablations.variants import CONCATENATED, CONCATENATED_WIDE, DECOUPLED, VARIANTS, size
+    from ip_adapter_nodes.demo.training.ablations.variants import (
+        CONCATENATED,
+        CONCATENATED_WIDE,
+        DECOUPLED,
+        VARIANTS,
+        size,
+    )
 
     decoupled, simple, wide = (size(v.build(base.unet)) for v in (DECOUPLED, CONCATENATED, CONCATENATED_WIDE))
     assert simple < decoupled / 2
@@ -76,7 +82,7 @@ def test_variants_learn_what_their_names_say(base):
 
 
 def test_the_verdict_on_curves():
-    from ip_adapter_nodes.demo.ablations.balance import WEIGHTS, Balance
+    from ip_adapter_nodes.demo.training.ablations.balance import WEIGHTS, Balance
 
     cases = torch.arange(100)
 

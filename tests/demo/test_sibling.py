@@ -62,8 +62,8 @@ def test_the_cut_is_the_nearest_of_its_rank(base, other):
 
 def test_the_shipped_copy_has_the_look(base):
     from ip_adapter_nodes.demo import comic, world
-    from ip_adapter_nodes.demo.ablations.sampler import sample
     from ip_adapter_nodes.demo.measure import held_out
+    from ip_adapter_nodes.demo.training.ablations.sampler import sample
     from ip_adapter_nodes.demo.training.shipped import load_base
     from ip_adapter_nodes.demo.training.sibling import load_sibling
 

@@ -1,4 +1,4 @@
-"""The catalogue as data: sound, agreeing with what the files' tensors say, and shown in README as it is."""
+"""The catalogue as data: sound, agreeing with what the files' tensors say, and shown to people as it is."""
 
 import hashlib
 import os
@@ -122,8 +122,14 @@ def test_a_file_is_known_by_its_content_and_read_only_if_its_size_is_known(tmp_p
         catalog.identify(tmp_path / "no such file")
 
 
-def test_readme_shows_the_catalogue(root):
-    section = (root / "README.md").read_text("utf-8").split("<!-- catalogue -->")[1].strip()
+def test_the_page_of_files_shows_the_catalogue(root):
+    section = (root / "docs" / "files.md").read_text("utf-8").split("<!-- catalogue -->")[1].strip()
     assert section == markdown(catalog.entries()), (
-        "Put what 'python3 run.py models list --catalogue --markdown' prints between the two comments of README.md."
+        "Put what 'python3 run.py models list --catalogue --markdown' prints between the two comments of docs/files.md."
     )
+
+
+def test_the_rows_of_the_readme_are_among_them(root):
+    rows = [line for line in (root / "README.md").read_text("utf-8").splitlines() if "/resolve/main/" in line]
+    assert len(rows) == 6
+    assert set(rows) <= set(markdown(catalog.entries()).splitlines())

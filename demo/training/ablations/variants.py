@@ -8,15 +8,15 @@ from enum import Enum
 
 from torch import nn
 
-from ...ip_adapter.bases.backbones import find_sites
-from ...ip_adapter.training.kinds import projector_for
-from ...ip_adapter.training.trainable import TrainableAdapter
-from ...models.face import FaceConfig
-from ...models.facts import Kind, Widths
-from ..clip_vision import CONFIG as VISION_CONFIG
-from ..text_encoder import WIDTH
-from ..training import plus_adapter
-from ..training.adapter import TOKENS
+from ....ip_adapter.bases.backbones import find_sites
+from ....ip_adapter.training.kinds import projector_for
+from ....ip_adapter.training.trainable import TrainableAdapter
+from ....models.face import FaceConfig
+from ....models.facts import Kind, Widths
+from ...clip_vision import CONFIG as VISION_CONFIG
+from ...text_encoder import WIDTH
+from .. import plus_adapter
+from ..adapter import TOKENS
 from .concatenation import ConcatenatingAdapter
 
 POOLED = VISION_CONFIG["projection_dim"]

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from .. import comic
-from .. import world as demo_world
-from ..judge import AttributeClassifier, read_labels
-from ..training.sibling import load_sibling
+from ... import comic
+from ... import world as demo_world
+from ...judge import AttributeClassifier, read_labels
+from ..sibling import load_sibling
 from .measured import drawn
 from .report import percent
 from .shipped_adapter import load_adapter

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..judge import load_judge
-from ..measure import grid
+from ...judge import load_judge
+from ...measure import grid
 from . import balance, report, sibling
 from .measured import Scores, scored
 from .shipped_adapter import PLUS, STANDARD, load_adapter

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...ip_adapter.host.denoiser import replacements
-from .. import vocabulary
-from ..training.autoencoder import Autoencoder
-from ..training.text_to_image import Noising, TextToImage
+from ....ip_adapter.host.denoiser import replacements
+from ... import vocabulary
+from ..autoencoder import Autoencoder
+from ..text_to_image import Noising, TextToImage
 
 STEPS, CFG, BATCH = 20, 2.0, 32
 Adapter = Callable[[Tensor], Any]  # features of a batch -> the attention of every site

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...ip_adapter.evaluation.metrics import Mean
-from ...ip_adapter.weights.plot import BLUE, FAINT, GREEN, INK, ORANGE, VERMILION, Canvas
-from ..judge import AttributeClassifier, read_labels
-from ..measure import other_shapes
+from ....ip_adapter.evaluation.metrics import Mean
+from ....ip_adapter.weights.plot import BLUE, FAINT, GREEN, INK, ORANGE, VERMILION, Canvas
+from ...judge import AttributeClassifier, read_labels
+from ...measure import other_shapes
 from .measured import drawn, other_texts
 from .report import percent
 from .shipped_adapter import load_adapter

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ..files import WEIGHTS
-from ..training.text_to_image import TextToImage
+from ...files import WEIGHTS
+from ..text_to_image import TextToImage
 from .variants import DECOUPLED, FINE_GRAINED, Variant
 
 STANDARD = replace(DECOUPLED, slug="shipped", name="the shipped adapter, 4 tokens")

@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..measure import held_out
-from ..training.adapter import train_adapter
-from ..training.autoencoder import Autoencoder
-from ..training.latents import Pool, load_pool
-from ..training.run import Recipe, Run
-from ..training.seen import Seen, look_at, look_once
-from ..training.shipped import load_base, load_image_encoder
-from ..training.text_to_image import TextToImage
-from ..world import Scenes
+from ...measure import held_out
+from ...world import Scenes
+from ..adapter import train_adapter
+from ..autoencoder import Autoencoder
+from ..latents import Pool, load_pool
+from ..run import Recipe, Run
+from ..seen import Seen, look_at, look_once
+from ..shipped import load_base, load_image_encoder
+from ..text_to_image import TextToImage
 from .variants import Variant
 
 RECIPE = Recipe(

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...ip_adapter.evaluation.metrics import Mean
-from .. import world as demo_world
-from ..measure import grid
+from ....ip_adapter.evaluation.metrics import Mean
+from ... import world as demo_world
+from ...measure import grid
 from .measured import SHOWN, Scores
 from .variants import DECOUPLED, Variant
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .. import world as demo_world
-from ..judge import AttributeClassifier, read_labels, read_objects
-from ..measure import HELD_OUT_SEED, other_shapes
-from ..outline import intersection_over_union
-from ..training.adapter import adapter_loss
-from ..training.latents import Pool
+from ... import world as demo_world
+from ...judge import AttributeClassifier, read_labels, read_objects
+from ...measure import HELD_OUT_SEED, other_shapes
+from ...outline import intersection_over_union
+from ..adapter import adapter_loss
+from ..latents import Pool
 from .sampler import Following, draw
 from .trained import RECIPE, World
 from .variants import Reads, Variant

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...ip_adapter.attention.image_attention import image_attention
-from ...ip_adapter.bases.backbone import BlockKey, Site
-from ...ip_adapter.bases.backbones import find_sites
-from ...ip_adapter.training.trainable import SiteAttention
-from ...models import build_projector
-from ...models.facts import ProjectorConfig
+from ....ip_adapter.attention.image_attention import image_attention
+from ....ip_adapter.bases.backbone import BlockKey, Site
+from ....ip_adapter.bases.backbones import find_sites
+from ....ip_adapter.training.trainable import SiteAttention
+from ....models import build_projector
+from ....models.facts import ProjectorConfig
 
 
 class ConcatenatingAdapter(nn.Module):
