@@ -33,7 +33,7 @@ from ..ip_adapter.training.validation import Decode, Validation
 FINISHED, ERROR, INTERRUPTED = 0, 1, 130
 CACHE = "encoded"  # a folder in the output folder
 EPILOG = """\
-Ctrl-C saves and stops; the same command goes on from there. docs/training.md lists the settings.
+Ctrl-C saves and stops; the same command resumes from there. docs/training.md lists the settings.
 exit status: 0 finished, 1 an error that is explained, 2 a wrong command line, 130 interrupted and saved
 """
 log = logging.getLogger("ip_adapter.training")
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         log.error("run.py train: %s", error)
         return ERROR
     except KeyboardInterrupt:
-        log.error("Interrupted. What was encoded is kept; the same command goes on from there.")
+        log.error("Interrupted. What was encoded is kept; the same command resumes from there.")
         return INTERRUPTED
 
 

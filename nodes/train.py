@@ -126,7 +126,7 @@ class TrainIPAdapter(io.ComfyNode):
                     "face_analysis", optional=True, tooltip="From Load Face Analysis, for the faceid kinds."
                 ),
                 sockets.IPAdapter.Input(
-                    "ip_adapter", optional=True, tooltip="An adapter of the same kind to go on from; it is not changed."
+                    "ip_adapter", optional=True, tooltip="An adapter of the same kind to start from; it is not changed."
                 ),
                 io.Combo.Input(
                     "precision",

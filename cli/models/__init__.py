@@ -16,7 +16,7 @@ ERROR, INTERRUPTED = 1, 130
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 # Name -> the module behind it, imported only when asked for, and what it does. Fetching a file needs no torch.
 SUBCOMMANDS = {
-    "list": ("listing", "what of mine is what"),
+    "list": ("listing", "list your adapter files and what each one is"),
     "get": ("getting", "fetch published files to where ComfyUI looks for them"),
     "inspect": ("inspection", "what one file is, and how that was decided"),
     "convert": ("conversion", "write an adapter of any layout as safetensors with the published names"),

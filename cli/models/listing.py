@@ -1,4 +1,4 @@
-"""`models list`: what of mine is what."""
+"""`models list`: list your adapter files and what each one is."""
 
 import json
 import sys

@@ -100,5 +100,5 @@ def _plausible(faces: Detections, picture: Tensor) -> Tensor:
     low, high = faces.boxes[:, :2], faces.boxes[:, 2:]
     sound = (high - low > 0) & (high > 0) & (low < far) & (high - low < 4 * far.amax())
     spread = faces.points.amax(1) - faces.points.amin(1)
-    # A comparison with NaN is false, so detections that are no numbers fall out too.
+    # A comparison with NaN is false, so detections of NaN are dropped too.
     return sound.all(1) & (spread.sum(1) > 0)

@@ -59,7 +59,7 @@ def _run(session: Any, blob: Tensor) -> list[Tensor]:
 
 
 def open_pack(pack: Pack, provider: str = AUTO) -> OnnxFaceAnalyser:
-    """The detector and the recogniser of a pack, told by their inputs and outputs whatever the files are called.
+    """The detector and the recogniser of a pack, identified by their inputs and outputs whatever the files are called.
 
     Raises FaceError when onnxruntime is missing or cannot use the provider, or when one of the two is not there.
     """

@@ -83,7 +83,7 @@ class SafetensorsFile:
         with _named_errors(self.path):
             if stamp(self.path) != self.stamp:
                 raise AdapterFileError(
-                    f"{self.path.name} changed on disk since it was loaded. Queue the workflow again to load it anew."
+                    f"{self.path.name} changed on disk since it was loaded. Queue the workflow again to reload it."
                 )
             opened = safe_open(self.path, framework="pt")
         with opened as file:

@@ -20,7 +20,7 @@ def add_lora(clone: HostModel, plan: Plan) -> None:
         return
     if adapter.spec.lora_rank is None:
         if adapter.spec.published.has_lora:
-            log.warning("%s holds no LoRA; load the one published with it by LoraLoader for a better likeness", name)
+            log.warning("%s holds no LoRA; load the one published with it by Load LoRA for a better likeness", name)
         return
     if clone.get_attachment(mark) is not None:
         log.info("The LoRA of %s is in the model already and is not added again", name)

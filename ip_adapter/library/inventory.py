@@ -1,4 +1,4 @@
-"""What of mine is what: every adapter file in some folders, told by its tensors."""
+"""Every adapter file in some folders, and what each one is, identified by its tensors."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +38,7 @@ class Listed:
     encoder: str | None = None  # in words, with the file in which it usually comes
     lora: int | None = None  # rank of the LoRA inside
     decided_by: str | None = None
-    name: str | None = None  # in the catalogue, told by size and sha256
+    name: str | None = None  # in the catalogue, identified by size and sha256
     reason: str | None = None  # why it is not supported
     fits: str | None = None  # bases in words
 

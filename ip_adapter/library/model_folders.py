@@ -48,6 +48,6 @@ def _sections(config: Path) -> list[dict[str, Any]]:
     try:
         content = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise ModelFoldersError(f"{config} cannot be read ({error}). Mend it; the host needs it too.") from error
+        raise ModelFoldersError(f"{config} cannot be read ({error}). Fix it; ComfyUI needs it too.") from error
     sections = content.values() if isinstance(content, Mapping) else ()
     return [{str(key): value for key, value in part.items()} for part in sections if isinstance(part, Mapping)]

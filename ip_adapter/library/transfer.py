@@ -110,4 +110,4 @@ def _copy(answer: HTTPResponse, file: IO[bytes], size: int, report: Report) -> N
 def _disk_problem(error: OSError, part: Path) -> str:
     if error.errno in _DISK_IS_FULL:
         return f"The disk of {part.parent} is full ({error.strerror}). Make room. {AGAIN}"
-    return f"{part} cannot be written ({error}). Choose another folder with --into, or mend its permissions."
+    return f"{part} cannot be written ({error}). Choose another folder with --into, or fix its permissions."

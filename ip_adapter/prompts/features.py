@@ -64,7 +64,7 @@ def check_encoder(features: Features, spec: AdapterSpec, file: str) -> None:
     if not features.holds(spec.stage):
         raise WrongEncoderError(
             f"{file} needs image prompts of {needed}, and the file of this one holds no {spec.stage.value} features. "
-            "Encode the picture anew."
+            "Encode the picture again."
         )
     if given.shape[-1] != spec.feature_width:
         raise WrongEncoderError(

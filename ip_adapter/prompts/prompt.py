@@ -66,7 +66,7 @@ class ImagePrompt:
         if is_zero_picture and not self.zero_picture.holds(spec.stage):
             raise WrongEncoderError(
                 f"{file} shows its negative side the encoder's output for zeros, which the file of this image prompt "
-                "does not hold. Choose a negative file in Load Image Prompt, or encode the picture anew."
+                "does not hold. Choose a negative file in Load Image Prompt, or encode the picture again."
             )
 
     def picture(self, index: int) -> "ImagePrompt":

@@ -126,7 +126,7 @@ def _incumbents(tensor: Tensor, file: str) -> ImagePrompt:
     if tensor.ndim not in (2, 3, 4) or 0 in tensor.shape or (is_pair and len(tensor) != 2):
         raise AdapterFileError(
             f"Expected embeddings (pictures, width) or (pictures, patches, width) in {file}, got {tuple(tensor.shape)}."
-            " Encode the picture anew with Encode Image Prompt."
+            " Encode the picture again with Encode Image Prompt."
         )
     positive, negative = tensor.float().clone() if is_pair else (tensor.float().clone(), None)
     return ImagePrompt(

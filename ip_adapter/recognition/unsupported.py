@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ...models.facts import Kind, Shapes
 
 _UNET_NODES = "this pack's nodes do not support it yet"
-_LORA = "put it into models/loras and use LoraLoader"
+_LORA = "put it into models/loras and use Load LoRA"
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class TrainingConfig:
 
     base: Path  # a checkpoint with UNet, text encoder and autoencoder
     data: Path  # pictures with captions: a folder, tar shards, or Parquet files
-    output: Path  # a folder for the adapter, the curve, and what a stopped training goes on from
+    output: Path  # a folder for the adapter, the curve, and what a stopped training resumes from
     steps: int
     image_encoder: Path | None = None  # a CLIP vision model, for every kind that reads one
     face_models: Path | None = None  # a folder with a face detector and a recogniser, for kinds that read faces

@@ -116,7 +116,7 @@ class Training:
     def run(self, watch: Callbacks) -> Outcome:
         """Trains to the last step, or until asked to stop; saves, and writes the adapter, in either case.
 
-        Raises TrainingError when the disk is full or the loss is no number.
+        Raises TrainingError when the disk is full or the loss is NaN or infinite.
         """
         self.tracking.start(self.step)
         self.train(watch)
@@ -159,7 +159,7 @@ class Training:
         return float(torch.cat(losses).mean())
 
     def save(self) -> None:
-        """Writes state and curve. Raises TrainingError when they cannot be written, or hold what is no number."""
+        """Writes state and curve. Raises TrainingError when they cannot be written, or hold NaN or infinity."""
         self._check_losses()
         if self.accelerator.is_main_process:
             parts = {
@@ -243,6 +243,6 @@ class Training:
     def _check_losses(self) -> None:
         if not bool(self.window.isfinite().all()):
             raise TrainingError(
-                f"The loss is no number at step {self.step}. Lower learning_rate, or set precision to bfloat16 or "
-                f"float32. {self.config.output / STATE} holds the last state that was saved."
+                f"The loss is NaN or infinite at step {self.step}. Lower learning_rate, or set precision to bfloat16 "
+                f"or float32. {self.config.output / STATE} holds the last state that was saved."
             )

@@ -156,6 +156,6 @@ def _read(file: Path) -> Batch:
         with safe_open(file, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{file} cannot be read ({error}). Delete it; the next start makes it anew.") from error
+        raise TrainingError(f"{file} cannot be read ({error}). Delete it; the next start recreates it.") from error
     image = tuple(tensors[name] for name in sorted(tensors) if name.startswith("image."))
     return Batch(tensors["latents"], Text(tensors["context"], tensors.get("vector")), image)

@@ -1,4 +1,4 @@
-"""What a stopped training goes on from: one file that holds all of its state. Nothing random is among it."""
+"""What a stopped training resumes from: one file that holds all of its state. Nothing random is among it."""
 
 import hashlib
 import json

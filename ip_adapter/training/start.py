@@ -1,4 +1,4 @@
-"""An adapter that a training goes on from."""
+"""An adapter that a training starts from."""
 
 from torch import Tensor
 

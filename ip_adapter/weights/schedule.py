@@ -32,7 +32,7 @@ class WeightSchedule:
     def parse(cls, progress: str, over_frames: str, frames: int, easing: Easing) -> "WeightSchedule":
         """The schedule of two texts of keyframes; with the second empty, all frames are alike.
 
-        Raises SettingError with the position of what cannot be read, and for a number of frames that is none.
+        Raises SettingError with the position of what cannot be read, and for an invalid number of frames.
         """
         points = read_keyframes(progress, 1)
         if not over_frames.strip():
@@ -85,7 +85,7 @@ class Timing:
 def timing(
     start_percent: float, end_percent: float, schedule: WeightSchedule | None, to_sigma: Callable[[float], float]
 ) -> Timing | None:
-    """The timing of a range of progress, None when it is always 1. Raises SettingError for a range that is none."""
+    """The timing of a range of progress, None when it is always 1. Raises SettingError for an invalid range."""
     if not 0 <= start_percent <= end_percent <= 1:
         raise SettingError(
             f"Expected 0 <= start_percent <= end_percent <= 1, got {start_percent} and {end_percent}. Correct them."

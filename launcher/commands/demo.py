@@ -73,7 +73,7 @@ def read_jobs(root: Path, object_info: dict[str, Any]) -> list[Job]:
             picture = root / PICTURES / file_name
             if not picture.is_file():
                 raise LauncherError(
-                    f"Reading {TABLE.name}: there is no {picture}. Mend the table or put the picture there."
+                    f"Reading {TABLE.name}: there is no {picture}. Fix the table or put the picture there."
                 )
             jobs.append(Job(name, picture, caption, substitute(graph, {table["reference_input"]: file_name})))
     return jobs

@@ -61,5 +61,5 @@ def test_a_file_that_names_nothing_is_harmless(tmp_path, content):
 @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"!!python/object/apply:os.system ['x']"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     (tmp_path / "extra_model_paths.yaml").write_bytes(content)
-    with pytest.raises(ModelFoldersError, match=r"(?s)extra_model_paths\.yaml cannot be read.*the host needs it too"):
+    with pytest.raises(ModelFoldersError, match=r"(?s)extra_model_paths\.yaml cannot be read.*ComfyUI needs it too"):
         adapter_folders(tmp_path)
