@@ -43,3 +43,7 @@ class SettingError(AdapterError):
 
 class FaceError(AdapterError):
     """No usable face, or something that finds, recognises or holds faces that cannot be used."""
+
+
+class TrainingError(AdapterError):
+    """The training cannot start or go on; the message says what is kept and how to continue."""

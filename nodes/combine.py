@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..ip_adapter.prompts.combine import Combine
 from ..ip_adapter.prompts.prompt import combine_prompts
-from ..ip_adapter.weights.weight_list import read_weights
+from ..ip_adapter.weights.weight import read_weights
 from . import sockets
 from .schema import also_found_as
 

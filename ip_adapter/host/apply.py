@@ -6,10 +6,10 @@ from ..adapter import Adapter
 from ..applying.plan import ApplyOptions, plan_application
 from ..prompts.projector_inputs import Prompt
 from .compute import branches, compute_dtype, compute_target
+from .feedback import Progress
 from .install import install
 from .lora import add_lora
 from .model import HostModel, facts_of
-from .progress import Progress
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from ..prompts.preprocess import Fit, fitted
 from ..weights.weight import MAX_WEIGHT
 from .apply import apply
 from .encode import HostEncoder
+from .feedback import Progress
 from .model import HostClipVision, HostModel
-from .progress import Progress
 
 
 @dataclass(frozen=True)

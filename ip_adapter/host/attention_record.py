@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ...models.shapes import Float
+from ..attention.image_attention import attention_shares
 from ..attention.key_value import POSITIVE
 from ..attention_maps.run import MAX_BYTES, Run, SumKey, whole_grid
-from ..attention_maps.shares import attention_shares
 from ..bases.backbone import Site
 from ..errors import SettingError
 from .model import HostModel, sites_of

@@ -9,9 +9,9 @@ from ..prompts.encoder import EncodeOptions, Reference, image_prompt
 from ..prompts.features import Features
 from ..prompts.noise import NoiseOptions, negative_noise
 from ..prompts.prompt import ImagePrompt
+from .feedback import Progress
 from .images import as_image, as_pictures
 from .model import HostClipVision
-from .progress import Progress
 
 
 class HostEncoder:

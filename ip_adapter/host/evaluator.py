@@ -12,8 +12,8 @@ from ..bases.backbone import BlockKey
 from ..caches import BoundedCache
 from ..weights.frames import RowFactors, row_factors
 from ..weights.schedule import Timing
+from .foreign import OurPatches, warn_overwritten
 from .patches import OPTION, Evaluation, Options, SitePatch
-from .restored import OurPatches, warn_overwritten
 from .rows import NOTES, Notes, frames_of
 
 Kept = TypeVar("Kept", RowFactors, RowChoice)

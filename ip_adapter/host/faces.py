@@ -15,8 +15,8 @@ from ..faces.onnx import available_providers, open_pack
 from ..faces.pack import AUTO
 from ..files.stamps import stamp
 from ..library.face_packs import choose_pack, find_packs
+from .feedback import Progress
 from .images import ImageRows, as_image, as_pictures
-from .progress import Progress
 from .saved_files import SavedFiles
 
 FOLDER = "insightface"

@@ -9,8 +9,8 @@ from ..errors import AdapterFileError
 from ..files.checkpoint import EXTENSIONS
 from ..files.stamps import stamp
 from ..library import inventory as library
-from ..recognition.summary import summary
-from .node_messages import say
+from ..library.inventory import summary
+from .feedback import say
 
 FOLDER = "ipadapter"
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from ..applying.application import Application
 from ..bases.backbone import Site
 from .evaluator import Evaluator
+from .foreign import Table, resolve_patch
 from .model import HostModel
 from .patches import OPTION, Attention, Options, SiteBranch, SitePatch, own_patches
-from .restored import Table, resolve_patch
 from .rows import note_conditionings, note_guider
 
 

@@ -15,7 +15,6 @@ from ..attention.pairs import RowChoice
 from ..attention.region import Window
 from ..caches import PlacedCache
 from ..weights.frames import RowFactors
-from .foreign import Addition
 from .rows import Notes
 
 OPTION = "ip_adapter_nodes"  # our entry in the host's transformer_options
@@ -100,6 +99,21 @@ def _added(out: Tensor, image: Tensor, factor: float | RowFactors) -> Tensor:
     if isinstance(factor, RowFactors):
         return factor.add_to(out, image)
     return torch.add(out, image, alpha=factor)
+
+
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """A function that another pack adds to what stands at a site, with its settings."""
+
+    function: Callable[..., Tensor]
+    settings: Mapping[str, Any]
+
+    def to(self, out: Tensor, query: Tensor, key: Tensor, value: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """`out + function(out, ..)` where the noise level lies between the settings' `sigma_end` and `sigma_start`."""
+        start, end = (self.settings.get(name) for name in ("sigma_start", "sigma_end"))
+        if start is not None and end is not None and not end <= float(options["sigmas"][0]) <= start:
+            return out
+        return out + self.function(out, query, key, value, options, **self.settings).to(out.dtype)
 
 
 class SitePatch:

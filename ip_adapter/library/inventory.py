@@ -13,6 +13,7 @@ from ..bases.image_encoders import encoder_name
 from ..errors import AdapterFileError, NotAnAdapterError
 from ..files.checkpoint import EXTENSIONS
 from ..recognition.variant import AUTO
+from ..spec import AdapterSpec
 from .catalog import identify
 
 _KEPT = 4096
@@ -115,3 +116,12 @@ def _files(folder: Path) -> Iterator[Path]:
         names = [] if real in visited else [*folders, *files]
         visited.add(real)
         yield from (Path(current, name) for name in sorted(names) if name.lower().endswith(EXTENSIONS))
+
+
+def summary(spec: AdapterSpec) -> str:
+    """As "plus for SDXL ..., 16 tokens, reads CLIP ViT-H/14 (clip_vision_h.safetensors), by tensor shapes"."""
+    bases = fitting_bases(spec.context_width, len(spec.site_indices), spec.base)
+    encoder = f", reads {encoder_name(spec.stage, spec.feature_width)}" if spec.stage else ""
+    faces = ", reads faces" if spec.face else ""
+    lora = f", LoRA of rank {spec.lora_rank} inside" if spec.lora_rank else ""
+    return f"{spec.kind.value} for {bases}, {spec.tokens} tokens{faces}{encoder}{lora}, by {spec.decided_by}"

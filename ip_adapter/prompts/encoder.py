@@ -9,8 +9,7 @@ from torch import Tensor
 
 from ...models.shapes import Float
 from ..errors import SettingError
-from ..weights.weight import check_weight
-from ..weights.weight_list import read_weights
+from ..weights.weight import check_weight, read_weights
 from .combine import Combine
 from .features import Features, join
 from .negative import Negative, negative_square

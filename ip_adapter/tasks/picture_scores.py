@@ -8,9 +8,9 @@ from torch import Tensor
 from ..errors import SettingError, WrongEncoderError
 from ..evaluation.metrics import Mean, clip_i, clip_t
 from ..host.encode import HostEncoder
+from ..host.feedback import Progress
 from ..host.images import as_pictures
 from ..host.model import HostClip, HostClipVision
-from ..host.progress import Progress
 from ..training.pictures import centre_crop
 from .clip_text import text_features
 

@@ -16,10 +16,10 @@ from ..errors import AdapterFileError, SettingError
 from ..faces.detection import FaceAnalyser
 from ..files.stamps import stamp
 from ..host import capabilities
+from ..host.feedback import Progress
 from ..host.files import FOLDER
 from ..host.images import as_image, as_pictures
 from ..host.model import HostClipVision, HostModel
-from ..host.progress import Progress
 from ..host.saved_files import SavedFiles
 from ..training.config import Precision, TrainingConfig
 from ..training.curve import plot

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from ...models.facts import Widths
 from ..adapter import Adapter
-from ..errors import SettingError
+from ..errors import SettingError, TrainingError
 from ..host import capabilities
 from ..host.denoiser import HostDenoiser
 from ..host.model import HostClip, HostClipVision, HostModel, HostNetwork, HostVae
 from ..training.batch import Batch, Text, UncondBatch
 from ..training.config import TrainingConfig
-from ..training.errors import TrainingError
 from ..training.kinds import lora_rank_for, projector_for, reads
 from ..training.loop import Job
 from ..training.noising import Noising, Prediction

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import TrainingError
+from ..errors import TrainingError
 
 
 @contextmanager

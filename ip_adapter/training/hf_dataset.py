@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from torch import Tensor
 
-from .errors import TrainingError
+from ..errors import TrainingError
 from .pictures import DatasetReport, Picture, read_picture
 
 PARQUET = ".parquet"

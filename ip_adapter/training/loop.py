@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from ...models.facts import ProjectorConfig
+from ..errors import TrainingError
 from .batch import UncondBatch
 from .config import Precision, Tracker, TrainingConfig
 from .curve import Curve, Point
 from .drops import Drops
-from .errors import TrainingError
 from .export import DTYPES, export
 from .loss import Denoiser, Objective, Weighting
 from .noise import Draw, Order, draw

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...models.shapes import Float
-from .errors import TrainingError
+from ..errors import TrainingError
 
 
 def generator_for(*names: int | str) -> Generator:

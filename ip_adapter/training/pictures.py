@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...models.shapes import Float
+from ..errors import TrainingError
 from ..prompts.preprocess import Fit, fitted
-from .errors import TrainingError
 
 PICTURE_TYPES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 METADATA = "metadata.jsonl"  # one {"file_name": ..., "text": ...} a line, as Hugging Face's image folders have it

@@ -10,10 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import FaceError
+from ..errors import FaceError, TrainingError
 from .atomic import write_tensors
 from .batch import Batch, Text, UncondBatch, joined
-from .errors import TrainingError
 from .noise import generator_for
 from .pictures import BROKEN, DatasetReport, Picture
 

@@ -11,10 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import SettingError
+from ..errors import SettingError, TrainingError
 from .atomic import write_tensors
 from .config import TrainingConfig
-from .errors import TrainingError
 from .trainable import TrainableAdapter
 
 # What may be changed between two starts, since no step depends on it.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .errors import TrainingError
+from ..errors import TrainingError
 from .pictures import PICTURE_TYPES, DatasetReport, Picture, read_picture
 
 SHARD = ".tar"

@@ -20,7 +20,7 @@ def test_the_log_says_what_the_file_is_and_what_decided(folder, sd15_sites, capl
     save_file(adapter_tensors(sd15_sites), folder / "any name.safetensors")
     with caplog.at_level(logging.INFO):
         adapter = LoadIPAdapter.execute(file="any name.safetensors", variant="auto").result[0]
-    (line,) = (record.getMessage() for record in caplog.records if record.name.endswith("host.node_messages"))
+    (line,) = (record.getMessage() for record in caplog.records if record.name.endswith("host.feedback"))
     expected = "any name.safetensors: standard for Stable Diffusion 1.5 and models made from it, for inpainting and "
     assert line.startswith(f"{expected}instructions too, {adapter.spec.tokens} tokens")
     assert line.endswith("by tensor shapes")

@@ -8,8 +8,7 @@ import torch
 from accelerate.state import AcceleratorState
 from factories import relative_error
 from host_support.training import config, job, train
-from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
+from ip_adapter_nodes.ip_adapter.errors import SettingError, TrainingError
 from ip_adapter_nodes.ip_adapter.training.loop import (
     PICTURE,
     RESULT,

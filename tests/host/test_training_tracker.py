@@ -8,7 +8,7 @@ import torch
 from accelerate import tracking as accelerate_tracking
 from accelerate.state import AcceleratorState
 from host_support.training import config, job, train
-from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
+from ip_adapter_nodes.ip_adapter.errors import TrainingError
 from ip_adapter_nodes.ip_adapter.training.loop import TABLE, Callbacks, Training, make_accelerator
 from ip_adapter_nodes.ip_adapter.training.tracking import FOLDER
 from ip_adapter_nodes.ip_adapter.training.validation import FOLDER as PICTURES

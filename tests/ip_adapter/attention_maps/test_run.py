@@ -3,9 +3,9 @@
 import pytest
 import torch
 from ip_adapter_nodes.ip_adapter.applying.application import Application
+from ip_adapter_nodes.ip_adapter.attention.image_attention import attention_shares
 from ip_adapter_nodes.ip_adapter.attention.region import WHOLE
 from ip_adapter_nodes.ip_adapter.attention_maps.run import Run, SumKey, whole_grid
-from ip_adapter_nodes.ip_adapter.attention_maps.shares import attention_shares
 from ip_adapter_nodes.ip_adapter.errors import SettingError
 
 BLOCK = ("middle", 0, 0)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
+from ip_adapter_nodes.ip_adapter.errors import TrainingError
 from ip_adapter_nodes.ip_adapter.training.noise import Order, draw
 
 SHAPE, TIMESTEPS = (4, 8, 8), 1000

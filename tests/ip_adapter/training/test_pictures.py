@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
+from ip_adapter_nodes.ip_adapter.errors import TrainingError
 from ip_adapter_nodes.ip_adapter.training.batch import Batch, Text, UncondBatch
-from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
 from ip_adapter_nodes.ip_adapter.training.pictures import DatasetReport, centre_crop, find_pictures, read_picture
 from ip_adapter_nodes.ip_adapter.training.samples import Encoded, cached, held_back
 from PIL import Image

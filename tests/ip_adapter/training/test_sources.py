@@ -7,7 +7,7 @@ import tarfile
 import datasets
 import pytest
 import torch
-from ip_adapter_nodes.ip_adapter.training.errors import TrainingError
+from ip_adapter_nodes.ip_adapter.errors import TrainingError
 from ip_adapter_nodes.ip_adapter.training.pictures import BROKEN
 from ip_adapter_nodes.ip_adapter.training.sources import find_data
 from PIL import Image

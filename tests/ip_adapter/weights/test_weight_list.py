@@ -2,7 +2,7 @@
 
 import pytest
 from ip_adapter_nodes.ip_adapter.errors import SettingError
-from ip_adapter_nodes.ip_adapter.weights.weight_list import read_weights
+from ip_adapter_nodes.ip_adapter.weights.weight import read_weights
 
 
 @pytest.mark.parametrize(
