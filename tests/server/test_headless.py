@@ -22,9 +22,9 @@ def run(*command):
 @pytest.fixture(scope="module")
 def graph_file(root, server, tmp_path_factory):
     """The first workflow, made by the documented command."""
-    folder = tmp_path_factory.mktemp("api")
+    folder = tmp_path_factory.mktemp("dev", "api")
     workflow = root / "workflows" / f"{NAME}.json"
-    made = run(root / "run.py", "api", workflow, "--server", server.url, "--demo", "--output", folder)
+    made = run(root / "run.py", "dev", "api", workflow, "--server", server.url, "--demo", "--output", folder)
     assert (made.returncode, made.stderr) == (0, "")
     return folder / workflow.name
 
@@ -41,7 +41,7 @@ def headless(root, server, graph_file, tmp_path):
 
 def test_the_command_prints_the_graph_that_the_tests_convert(root, server, demo_graph):
     workflow = root / "workflows" / f"{NAME}.json"
-    printed = run(root / "run.py", "api", workflow, "--server", server.url, "--demo")
+    printed = run(root / "run.py", "dev", "api", workflow, "--server", server.url, "--demo")
     assert json.loads(printed.stdout) == demo_graph(NAME)
 
 
